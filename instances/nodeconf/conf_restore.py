@@ -1,0 +1,117 @@
+"""Put back what a baseline remembers, line by line, so that other people's edits survive."""
+
+from dataclasses import dataclass, field
+
+from instances.nodeconf.conf_baseline import Baseline, Record, Slot, digest
+from instances.nodeconf.conf_diff import mask_line
+from instances.nodeconf.conf_file import ConfigFile, Line
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A file without Redoubt's lines.
+
+    Args:
+        left: A sentence for each line that someone changed since, and that was therefore left.
+    """
+
+    content: bytes
+    left: list[str]
+
+
+@dataclass
+class _Work:
+    lines: list[Line | None]
+    claimed: dict[int, Slot] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
+
+
+def restore(content: bytes, baseline: Baseline) -> Restored:
+    """Undo one edit, or several whose baselines were merged.
+
+    Gives the exact original bytes where nobody else edited the file. A line of ours that was
+    changed or deleted since is left as it is.
+    """
+    record = Record.from_json(baseline)
+    file = ConfigFile.parse(content)
+    work = _Work(list(file.lines))
+    for slot in record.slots:
+        if slot.after is not None and not _claim(work, slot):
+            _leave_changed(work, slot)
+    for index, slot in work.claimed.items():
+        work.lines[index] = _back_in_place(work.lines[index], slot)
+    lines = [line for line in work.lines if line is not None]
+    _put_back_removed(lines, record, work)
+    return Restored(_ended(lines, record, file.ending).render(), work.left)
+
+
+def _claim(work: _Work, slot: Slot) -> bool:
+    """Find the line that we wrote, nearest to where we wrote it."""
+    body = slot.after.body if slot.after else b""
+    found = [
+        index
+        for index, line in enumerate(work.lines)
+        if line is not None and line.body == body and index not in work.claimed
+    ]
+    if found:
+        work.claimed[min(found, key=lambda index: abs(index - slot.line_after))] = slot
+    return bool(found)
+
+
+def _back_in_place(line: Line | None, slot: Slot) -> Line | None:
+    if slot.before is None or line is None or slot.after is None:
+        return None
+    same_ending = line.ending == slot.after.ending
+    return Line(slot.before.body, slot.before.ending if same_ending else line.ending)
+
+
+def _leave_changed(work: _Work, slot: Slot) -> None:
+    ours = _quoted(slot.after)
+    now = [n for n, line in enumerate(work.lines, 1) if line and line.name == slot.name]
+    if now:
+        text = _quoted(work.lines[now[-1] - 1])
+        work.left.append(
+            f"{slot.name}: line {now[-1]} now reads {text} where Redoubt wrote {ours}; "
+            f"it was changed since and left as it is."
+        )
+    elif slot.before is not None:
+        work.left.append(
+            f"{slot.name}: the line {ours} that Redoubt wrote was removed since; "
+            f"the original {_quoted(slot.before)} was not put back."
+        )
+
+
+def _put_back_removed(lines: list[Line], record: Record, work: _Work) -> None:
+    set_by_others = {line.name for line in lines}
+    removed = [slot for slot in record.slots if slot.before is not None and slot.after is None]
+    for slot in sorted(removed, key=lambda slot: slot.line_before):
+        if slot.before is None or slot.name in set_by_others:
+            work.left.append(
+                f"{slot.name}: someone has set it since; "
+                f"the original {_quoted(slot.before)} was not put back."
+            )
+        else:
+            lines.insert(_place(lines, slot), slot.before)
+
+
+def _place(lines: list[Line], slot: Slot) -> int:
+    """Return the old index, or where the line that stood above has moved to."""
+    at = slot.line_before
+    if at == 0 or (at <= len(lines) and digest(lines[at - 1]) == slot.previous):
+        return at
+    found = [index + 1 for index, line in enumerate(lines) if digest(line) == slot.previous]
+    return min(found, key=lambda index: abs(index - at), default=min(at, len(lines)))
+
+
+def _ended(lines: list[Line], record: Record, ending: bytes) -> ConfigFile:
+    """Only the last line may lack an ending, and does where it did in the original."""
+    terminated = [line if line.ending else Line(line.body, ending) for line in lines[:-1]]
+    last = lines[-1:]
+    if last and record.unterminated == digest(last[0]):
+        last = [Line(last[0].body, b"")]
+    return ConfigFile((*terminated, *last))
+
+
+def _quoted(line: Line | None) -> str:
+    text = line.body.decode(errors="replace").strip() if line else ""
+    return f"“{mask_line(text)}”"
