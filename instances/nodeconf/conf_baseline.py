@@ -17,9 +17,10 @@ from instances.nodeconf.conf_file import Line
 from instances.nodeconf.conf_grammar import to_text
 
 Baseline = dict[str, Any]
-"""``{"directives": {name: [slot, ...]}, "unterminated": digest | None}``; `EMPTY` for no change."""
+"""``{"directives": {name: [slot, ...]}, "unterminated": digest or None, "original": sha256,
+"edited": sha256}``; `EMPTY` where nothing was ever edited."""
 
-EMPTY: Baseline = {"directives": {}, "unterminated": None}
+EMPTY: Baseline = {"directives": {}, "unterminated": None, "original": "", "edited": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,42 @@ class Record:
 
     Args:
         unterminated: Digest of the original's last line, where that had no ending and got one.
+        original: SHA-256 of the file before.
+        edited: SHA-256 of the file as we left it; empty where others edited in between, so that
+            line numbers cannot be trusted.
     """
 
     slots: tuple[Slot, ...] = ()
     unterminated: str | None = None
+    original: str = ""
+    edited: str = ""
 
     def to_json(self) -> Baseline:
         directives: dict[str, list[dict[str, Any]]] = {}
         for slot in self.slots:
             directives.setdefault(slot.name, []).append(_slot_to_json(slot))
-        return {"directives": directives, "unterminated": self.unterminated}
+        return {
+            "directives": directives,
+            "unterminated": self.unterminated,
+            "original": self.original,
+            "edited": self.edited,
+        }
 
     @classmethod
     def from_json(cls, baseline: Baseline) -> "Record":
         directives = baseline["directives"].items()
         slots = (_slot_from_json(name, slot) for name, slots in directives for slot in slots)
-        return cls(tuple(slots), baseline["unterminated"])
+        ends = (baseline["unterminated"], baseline["original"], baseline["edited"])
+        return cls(tuple(slots), *ends)
 
 
 def digest(line: Line) -> str:
     """Recognise a line without keeping it; secrets are masked first, so they cannot be guessed."""
     return hashlib.sha256(mask_line(line.text).encode(errors="replace")).hexdigest()[:16]
+
+
+def checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def merge_baselines(first: Baseline, later: Baseline) -> Baseline:
@@ -73,6 +89,8 @@ def merge_baselines(first: Baseline, later: Baseline) -> Baseline:
     Lines that the operator changed between the two edits, and the later edit replaced, lead back to
     the first original too.
     """
+    if not first["edited"] and not first["directives"]:
+        return later
     one, two = Record.from_json(first), Record.from_json(later)
     pairs = _pairs(one.slots, two.slots)
     paired = {id(slot) for pair in pairs for slot in pair}
@@ -84,7 +102,9 @@ def merge_baselines(first: Baseline, later: Baseline) -> Baseline:
     merged += [_seen_after(a, two.slots) for a in one.slots if id(a) not in paired]
     merged += [_seen_before(b, one.slots) for b in two.slots if id(b) not in paired]
     kept = tuple(slot for slot in merged if slot.before != slot.after)
-    return Record(kept, one.unterminated or _original_end(one, two)).to_json()
+    edited = two.edited if one.edited == two.original else ""
+    end = one.unterminated or _original_end(one, two)
+    return Record(kept, end, one.original, edited).to_json()
 
 
 def _pairs(first: tuple[Slot, ...], later: tuple[Slot, ...]) -> list[tuple[Slot, Slot]]:
@@ -120,7 +140,9 @@ def _seen_before(slot: Slot, first: tuple[Slot, ...]) -> Slot:
     if slot.before is None:
         return slot
     new = sum(s.after is not None and s.line_after < slot.line_before for s in first)
-    return replace(slot, line_before=_skip(slot.line_before - new, _befores(first)))
+    at = _skip(slot.line_before - new, _befores(first))
+    above = next((s.before for s in first if s.before and s.line_before == at - 1), None)
+    return replace(slot, line_before=at, previous=digest(above) if above else slot.previous)
 
 
 def _befores(slots: tuple[Slot, ...]) -> list[int]:

@@ -1,10 +1,10 @@
 """Change a redis.conf as little as possible."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from instances.nodeconf.conf_baseline import Baseline, Record, Slot, digest
+from instances.nodeconf.conf_baseline import Baseline, Record, Slot, checksum, digest
 from instances.nodeconf.conf_file import CUMULATIVE, ConfigFile, Line, canonical
 from instances.nodeconf.conf_grammar import ConfigSyntaxError, split_arguments, to_bytes
 from instances.nodeconf.conf_tree import CommandLine, ConfigTree, Setting, Source, effective
@@ -73,8 +73,10 @@ def edit(
     for name, arguments in wanted.items():
         _check(name, arguments)
         _change(changes, file, _last_include(tree, name), place, (name, arguments))
-    edited, record = _assemble(file, changes)
-    return Edit(edited.render(), record.to_json(), dict(_without_effect(tree, wanted)))
+    lines, record = _assemble(file, changes)
+    edited = lines.render()
+    record = replace(record, original=checksum(content), edited=checksum(edited))
+    return Edit(edited, record.to_json(), dict(_without_effect(tree, wanted)))
 
 
 def _check(name: str, arguments: str | None) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from instances.nodeconf.conf_baseline import Baseline, Record, Slot, digest
+from instances.nodeconf.conf_baseline import Baseline, Record, Slot, checksum, digest
 from instances.nodeconf.conf_diff import mask_line
 from instances.nodeconf.conf_file import ConfigFile, Line
 
@@ -41,7 +41,7 @@ def restore(content: bytes, baseline: Baseline) -> Restored:
     for index, slot in work.claimed.items():
         work.lines[index] = _back_in_place(work.lines[index], slot)
     lines = [line for line in work.lines if line is not None]
-    _put_back_removed(lines, record, work)
+    _put_back_removed(lines, record, work, exact=record.edited == checksum(content))
     return Restored(_ended(lines, record, file.ending).render(), work.left)
 
 
@@ -81,7 +81,7 @@ def _leave_changed(work: _Work, slot: Slot) -> None:
         )
 
 
-def _put_back_removed(lines: list[Line], record: Record, work: _Work) -> None:
+def _put_back_removed(lines: list[Line], record: Record, work: _Work, *, exact: bool) -> None:
     set_by_others = {line.name for line in lines}
     removed = [slot for slot in record.slots if slot.before is not None and slot.after is None]
     for slot in sorted(removed, key=lambda slot: slot.line_before):
@@ -91,7 +91,7 @@ def _put_back_removed(lines: list[Line], record: Record, work: _Work) -> None:
                 f"the original {_quoted(slot.before)} was not put back."
             )
         else:
-            lines.insert(_place(lines, slot), slot.before)
+            lines.insert(slot.line_before if exact else _place(lines, slot), slot.before)
 
 
 def _place(lines: list[Line], slot: Slot) -> int:
