@@ -38,7 +38,7 @@ def create_authority(
         raise ValueError("an authority holds for 1 to 30 years")
     key = generate(key_type)
     start = whole_seconds(now)
-    subject = names.subject(f"Redoubt authority {name}", qualifier=f"{serial:040x}"[:16])
+    subject = names.subject(f"Redoubt authority {name}", qualifier=f"{serial:016x}"[-16:])
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from addons.pki import names
+from addons.pki import names, signing_request
 from addons.pki.errors import CertificateError
 from addons.pki.facts import LeafFacts, extension, facts_of, load, matches_key
 from addons.pki.keys import KeyType, SigningKey, generate, public_bytes, read_signing_key, to_pem
@@ -121,15 +120,17 @@ def issue_from_csr(
 
     Raises:
         CertificateError: As `issue_leaf`, or ``RequestUnreadable``, ``RequestNotSigned``,
-            ``RequestUnnamed``, ``KeyTooWeak``.
+            ``RequestUnnamed``, ``KeyTooWeak``, ``KeyReused``.
     """
-    csr = _read_csr(csr_pem)
+    csr = signing_request.read(csr_pem)
     signer = _Signer.open(authority_pem, authority_key)
     public_key = csr.public_key()
-    _refuse_weak(public_key)
+    signing_request.refuse_weak(public_key)
     if public_bytes(public_key) == public_bytes(signer.certificate.public_key()):
         raise CertificateError("KeyReused", "The request holds the authority's own key.")
-    request = LeafRequest(_csr_name(csr), lifetime_days=lifetime_days, purpose="client")
+    request = LeafRequest(
+        signing_request.common_name(csr), lifetime_days=lifetime_days, purpose="client"
+    )
     certificate = signer.sign(request, public_key, now=now, serial=serial)
     return Signed(_pem(certificate), facts_of(certificate))
 
@@ -231,42 +232,6 @@ def _key_usage(public_key: CertificatePublicKeyTypes) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
-
-
-def _read_csr(csr_pem: str) -> x509.CertificateSigningRequest:
-    try:
-        csr = x509.load_pem_x509_csr(csr_pem.encode())
-        signed = csr.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
-        raise CertificateError(
-            "RequestUnreadable",
-            "This is not a signing request in PEM form (-----BEGIN CERTIFICATE REQUEST-----).",
-        ) from error
-    if not signed:
-        raise CertificateError(
-            "RequestNotSigned", "The request's signature does not fit its key. Make it anew."
-        )
-    return csr
-
-
-def _csr_name(csr: x509.CertificateSigningRequest) -> str:
-    found = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(found) != 1:
-        raise CertificateError(
-            "RequestUnnamed", "The request needs exactly one common name (CN) in its subject."
-        )
-    return str(found[0].value)
-
-
-def _refuse_weak(key: CertificatePublicKeyTypes) -> None:
-    strong_rsa = isinstance(key, rsa.RSAPublicKey) and 2048 <= key.key_size <= 8192
-    strong_ec = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(
-        key.curve, ec.SECP256R1 | ec.SECP384R1 | ec.SECP521R1
-    )
-    if not (strong_rsa or strong_ec):
-        raise CertificateError(
-            "KeyTooWeak", "The request's key must be EC P-256, P-384, P-521, or RSA of 2048 bits."
-        )
 
 
 def _pem(certificate: x509.Certificate) -> str:
