@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+ALL_LABS = "redoubt-lab"
 _ROOT = Path("/sys/fs/cgroup")
 
 
@@ -40,3 +41,10 @@ def remove(group: str) -> None:
         for path, _, _ in os.walk(tree / group, topdown=False):
             with contextlib.suppress(OSError):
                 Path(path).rmdir()
+
+
+def remove_if_empty(group: str) -> None:
+    """Remove the group unless something, such as another lab, is still below it."""
+    for tree in _trees():
+        with contextlib.suppress(OSError):
+            (tree / group).rmdir()

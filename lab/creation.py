@@ -4,6 +4,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from lab.cgroups import ALL_LABS
 from lab.commands import run
 from lab.disk import Disk
 from lab.images import layers_for
@@ -37,7 +38,7 @@ def create_node(
         "spec": asdict(spec) | {"password": None},
         "index": index,
         "subnet": network.subnet,
-        "cgroup": f"redoubt-lab/{lab.name}/{spec.name}",
+        "cgroup": f"{ALL_LABS}/{lab.name}/{spec.name}",
         "layers": [str(layer) for layer in layers],
         "node": {
             "name": spec.name,

@@ -21,14 +21,12 @@ class Disk:
 
     def write(self, path: str, content: str, *, mode: int = 0o644, like: str | None = None) -> None:
         """Write a file; ``like`` names one whose owner and mode it takes."""
+        model = self._find(like).stat() if like else None
         target = self._prepare(path)
         target.write_text(content)
-        if like is None:
-            target.chmod(mode)
-            return
-        model = self._find(like).stat()
-        os.chown(target, model.st_uid, model.st_gid)
-        target.chmod(stat.S_IMODE(model.st_mode))
+        if model:
+            os.chown(target, model.st_uid, model.st_gid)
+        target.chmod(stat.S_IMODE(model.st_mode) if model else mode)
 
     def link(self, path: str, target: str) -> None:
         self._prepare(path).symlink_to(target)

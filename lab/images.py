@@ -81,7 +81,7 @@ class Layer:
 
 def layers_for(spec: NodeSpec) -> list[Layer]:
     """A node's layers, the image last."""
-    additions = [spec.server] if spec.server in _SERVER_FILES else []
+    additions: list[str] = [spec.server] if spec.server in _SERVER_FILES else []
     if spec.firewall_backend in _LAYER_PACKAGES:
         additions.append(spec.firewall_backend)
     return [*(Layer(spec.image, addition) for addition in additions), Layer(spec.image)]

@@ -53,8 +53,8 @@ class Lab:
         self,
         name: str,
         argv: Sequence[str],
-        input: bytes | None = None,
-        timeout: float = 60,  # noqa: A002
+        input: bytes | None = None,  # noqa: A002 - as subprocess.run names it
+        timeout: float = 60,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a command as root in the node, through its namespaces and not the network."""
         command = self.exec_command(name, argv)
@@ -125,7 +125,8 @@ class Lab:
     def _remove_lab(self) -> None:
         if self._files.root.exists():
             self._network().remove_bridge()
-            cgroups.remove(f"redoubt-lab/{self.name}")
+            cgroups.remove(f"{cgroups.ALL_LABS}/{self.name}")
+            cgroups.remove_if_empty(cgroups.ALL_LABS)
             shutil.rmtree(self._files.root)
         release_subnet(self.name)
 

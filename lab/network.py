@@ -51,7 +51,7 @@ class LabNetwork:
             "link set lo up",
             f"addr add {self.address(index)}/24 dev eth0",
             "link set eth0 up",
-            f"route add default via {self.gateway}" if connected else "",
+            f"route add default via {self.gateway}",
             within=pid,
         )
 

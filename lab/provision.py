@@ -36,6 +36,8 @@ def provision(disk: Disk, spec: NodeSpec, *, host_key: str, authorised_key: str)
     """Write a new node's files.
 
     Args:
+        disk: where they go.
+        spec: what the node should be.
         host_key: the private half of its SSH host key.
         authorised_key: the public key that may log in.
     """

@@ -24,6 +24,8 @@ def wait_ready(node: NodeFiles, address: str, *, outside: bool) -> None:
     """Return when sshd and the server answer.
 
     Args:
+        node: the node, which is booting.
+        address: its address on the lab's network.
         outside: ask over the network; otherwise from within the node.
 
     Raises:

@@ -7,6 +7,7 @@ def opened(config: str, *, wildcard: str) -> str:
     """Listen on every address, without protected mode.
 
     Args:
+        config: the distribution's file.
         wildcard: ``*`` from Redis 6.2 on; 6.0 knows only real addresses.
     """
     every = "* -::*" if wildcard == "*" else f"{wildcard} ::"
