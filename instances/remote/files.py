@@ -2,7 +2,7 @@
 
 The scripts are constants; every value is a positional argument. A file is written under a name
 beside its place, opened exclusively, given owner and mode through its descriptor (the directory
-may belong to the server's user, who could swap the name), synced, and renamed into place.
+may belong to the server's user, who could swap the name), measured, synced, and renamed into place.
 """
 
 import base64
@@ -32,12 +32,13 @@ done
 
 WRITE = r"""
 set -euC
-path=$1 mode=$2 owner=$3 fresh=$1.redoubt.$$
+path=$1 size=$2 mode=$3 owner=$4 fresh=$1.redoubt.$$
 trap 'rm -f -- "$fresh"' EXIT
 exec 3>"$fresh"
 chown -- "$owner" /proc/self/fd/3
 chmod -- "$mode" /proc/self/fd/3
 cat >&3
+[ "$(stat -L -c %s /proc/self/fd/3)" = "$size" ]
 sync -- /proc/self/fd/3
 mv -fT -- "$fresh" "$path"
 trap - EXIT
@@ -47,7 +48,7 @@ sync -- "${path%/*}/"
 REPLACE = r"""
 set -euC
 path=$(readlink -e -- "$1")
-expected=$2 fresh=$path.redoubt.$$
+size=$2 expected=$3 fresh=$path.redoubt.$$
 [ -f "$path" ]
 if [ -n "$expected" ]; then
   seen=$(sha256sum <"$path")
@@ -57,6 +58,7 @@ trap 'rm -f -- "$fresh"' EXIT
 exec 3>"$fresh"
 cp --attributes-only --preserve=all -- "$path" /proc/self/fd/3
 cat >&3
+[ "$(stat -L -c %s /proc/self/fd/3)" = "$size" ]
 sync -- /proc/self/fd/3
 mv -fT -- "$fresh" "$path"
 trap - EXIT
@@ -94,7 +96,7 @@ def write_command(
     path: str, content: bytes | Secret, *, mode: int, owner: str, group: str
 ) -> Command:
     """Create or replace `path` itself (a symbolic link there is replaced, not followed)."""
-    argv = ("bash", "-c", WRITE, "write", path, f"{mode:o}", f"{owner}:{group}")
+    argv = ("bash", "-c", WRITE, "write", path, _size(content), f"{mode:o}", f"{owner}:{group}")
     return Command(argv, stdin=content)
 
 
@@ -109,13 +111,17 @@ def replace_command(
         expected_sha256: Hex digest of what was read; where the file differs, the command ends
             with code `CHANGED`, which a Host raises as FileChanged.
     """
-    argv = ("bash", "-c", REPLACE, "replace", path, expected_sha256 or "")
+    argv = ("bash", "-c", REPLACE, "replace", path, _size(content), expected_sha256 or "")
     return Command(argv, stdin=content)
 
 
 def directory_command(path: str, *, mode: int, owner: str, group: str) -> Command:
     """Create a directory, or give an existing one this owner and mode."""
     return Command(("install", "-d", "-m", f"{mode:o}", "-o", owner, "-g", group, "--", path))
+
+
+def _size(content: bytes | Secret) -> str:
+    return str(len(content.reveal().encode() if isinstance(content, Secret) else content))
 
 
 def sha256(content: bytes) -> str:

@@ -5,9 +5,11 @@ The framing, and why it is so:
 * Each command is one compound command, `{ ...; }`, with nothing after its last brace. Bash runs a
   compound command only when it has read all of it, so a line that a lost connection cut short is a
   syntax error and never half a command.
-* What a command reads travels in that line as base64 and reaches it through the builtin printf:
-  it stands in no process's argv and in no file. It waits in a variable, since bash prints the text
-  of a command that a signal killed.
+* What a command reads follows its line as base64 of a stated length; bash takes it into a variable
+  with `read -N` (a read cut short fails, and then nothing runs) and hands it on through the
+  builtin printf: it stands in no process's argv and in no file. Not in the line itself: bash reads
+  its script byte by byte from a pipe, 170 ms for a redis.conf, and prints the text of a command
+  that a signal killed.
 * `exec --` in a subshell runs programs only: no builtin can change or end the shell itself.
 * stdin is /dev/null, or the command would eat the lines that follow.
 * Descriptor 9 is the run's lock (see `instances.remote.lock`); children do not inherit it.
@@ -30,6 +32,7 @@ SUDO = ("sudo", "-n", "-H", "--")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Less than any pipe or SSH window takes at once, so no thread is needed to send it.
 INLINE = 32 * 1024
+_RESET = "{ bad=; i=; }\n"
 
 _PROLOGUE = """\
 { unset BASH_ENV ENV CDPATH; export LC_ALL=C PATH=%s; umask 077; cd /; \
@@ -76,19 +79,17 @@ class Shell:
         The shell itself stops at the first command whose code is not in its `ok`; that one's
         result is then the last of the list.
         """
-        lines = [(command, self._tag(), command_line(command)) for command in commands]
-        text = "".join(_framed(line, tag, command.ok) for command, tag, line in lines)
-        waits = [(tag, command.argv, command.timeout) for command, tag, _ in lines]
-        return self._exchange("{ bad=; }\n" + text, waits)
+        tagged = [(self._tag(), command) for command in commands]
+        text = "".join(command_text(command, tag) for tag, command in tagged)
+        waits = [(tag, command.argv, command.timeout) for tag, command in tagged]
+        return self._exchange(_RESET + text, waits)
 
     def run_inside(self, script: str, *arguments: str, timeout: float = 10.0) -> Result:
         """Run a constant script in the shell process itself, as a function with arguments."""
         tag = self._tag()
         line = f"inside() {{ {script}\n}}; inside {shlex.join(arguments)} </dev/null"
-        every = frozenset(range(256))
-        return self._exchange(
-            "{ bad=; }\n" + _framed(line, tag, every), [(tag, ("lock", *arguments), timeout)]
-        )[0]
+        text = _framed(line, tag, frozenset(range(256)))
+        return self._exchange(_RESET + text, [(tag, ("lock", *arguments), timeout)])[0]
 
     def close(self) -> None:
         """End the shell; it frees its lock as it exits."""
@@ -148,21 +149,23 @@ class Shell:
         return ConnectionLost(self.node, "the connection ended", said=said)
 
 
-def command_line(command: Command) -> str:
-    """The shell text of one command. The only place where argv becomes shell text."""
+def command_text(command: Command, tag: str) -> str:
+    """What is sent for one command. The only place where argv becomes shell text."""
     program = f"exec -- {shlex.join(command.argv)}"
     if command.stdin is None:
-        return f"( {program} ) </dev/null 9>&-"
-    encoded = shlex.quote(base64.b64encode(_bytes(command.stdin)).decode())
-    return f"""i={encoded}; ( printf '%s' "$i" | base64 -d | {program} ) </dev/null 9>&-"""
+        return _framed(f"( {program} ) </dev/null 9>&-", tag, command.ok)
+    encoded = base64.b64encode(_bytes(command.stdin)).decode()
+    line = f"""( printf '%s' "$i" | base64 -d | {program} ) </dev/null 9>&-"""
+    take = f"IFS= read -r -N {len(encoded)} i || bad=1; " if encoded else ""
+    return _framed(line, tag, command.ok, take) + encoded
 
 
-def _framed(line: str, tag: str, ok: frozenset[int]) -> str:
+def _framed(line: str, tag: str, ok: frozenset[int], take: str = "") -> str:
     good = "|".join(str(code) for code in sorted(ok)) or "none"
     mark = shlex.quote(tag)
     return (
-        f'{{ if [ -z "$bad" ]; then {line}; s=$?; i=; case $s in {good}) ;; *) bad=1 ;; esac; '
-        f"else s={SKIPPED}; fi; printf '\\n%s %s\\n' {mark} \"$s\"; "
+        f'{{ {take}if [ -z "$bad" ]; then {line}; s=$?; case $s in {good}) ;; *) bad=1 ;; esac; '
+        f"else s={SKIPPED}; fi; i=; printf '\\n%s %s\\n' {mark} \"$s\"; "
         f"printf '\\n%s\\n' {mark} >&2; }}\n"
     )
 

@@ -30,6 +30,7 @@ PermitRootLogin prohibit-password
 AllowTcpForwarding {forwarding}
 LogLevel ERROR
 MaxStartups 100
+SetEnv HOME={folder}
 """
 
 
