@@ -1,0 +1,103 @@
+"""What an add-on is, and the list of them: one folder and one line each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from django import forms
+
+from instances.errors import NotFound
+from instances.reason import Reason
+
+if TYPE_CHECKING:
+    from addons.engine.step import Plan
+    from addons.models import Run
+    from addons.session import NodeSession
+
+ADDONS: Mapping[str, str] = {
+    "encryption": "addons.encryption.addon",
+}
+"""Slug to the module that holds ``ADDON``."""
+
+
+class Planner(Protocol):
+    """Turns a node into a plan. Made once a run, used by many threads: it holds no ORM objects.
+
+    ``authority_id`` is the authority that issues what the plan's steps issue; None for none.
+    """
+
+    authority_id: int | None
+
+    def plan(self, session: "NodeSession") -> "Plan[NodeSession]":
+        """Return the plan for this node."""
+
+
+class AddOn(Protocol):
+    """An add-on: how it is presented, what it can be asked for, and how that is planned."""
+
+    slug: str
+    title: str
+    summary: str
+    icon: str
+    actions: Mapping[str, "Action"]
+    form: type[forms.Form]
+
+    def parse(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        """Return the spec to store, defaults filled in.
+
+        Args:
+            settings: Key to text, as typed on a form or behind ``--set``.
+
+        Raises:
+            Invalid: With the key as the field.
+        """
+
+    def planner(self, run: "Run") -> Planner:
+        """Read everything a run's plans need from the database, in the thread that may."""
+
+    def merge_baselines(
+        self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Fold what two successive changes would put back into what was there at first."""
+
+    def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Return label and value of each setting, for pages and terminals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something an add-on does.
+
+    Args:
+        slug: As stored in a run.
+        title: The run's heading, such as "Install encryption".
+        doing: What a page says while it runs.
+        destroys: Whether a person confirms it with care.
+    """
+
+    slug: str
+    title: str
+    doing: str
+    destroys: bool = False
+
+
+@cache
+def addon_named(slug: str) -> AddOn:
+    """Return the add-on.
+
+    Raises:
+        NotFound: There is none of that name.
+    """
+    if slug not in ADDONS:
+        raise NotFound(
+            Reason("NoAddOn", f"There is no add-on “{slug}”.", f"There are: {', '.join(ADDONS)}.")
+        )
+    addon: AddOn = import_module(ADDONS[slug]).ADDON
+    return addon
+
+
+def all_addons() -> list[AddOn]:
+    """Return every add-on, in the order of the list."""
+    return [addon_named(slug) for slug in ADDONS]

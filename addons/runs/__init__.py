@@ -1,0 +1,1 @@
+"""The life of a run: made, previewed, claimed, driven, ended, swept."""

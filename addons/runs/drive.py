@@ -1,0 +1,115 @@
+"""Carries a run out: claim it, run the engine in threads, write down how it ended."""
+
+import logging
+import threading
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from addons.actions import UNINSTALL
+from addons.catalogue import addon_named
+from addons.engine.runner import Outcome, Runner
+from addons.models import Certificate, Installation, NodeInstallation, Run, RunNode
+from addons.runs.claim import Lease, run_claim
+from addons.runs.explain import explain
+from addons.runs.journal import DatabaseJournal, befores_of
+from addons.runs.results import NodeResults
+from addons.runs.sweep import machines_freed
+from addons.runs.work import works_of
+from addons.session import NodeSession
+from instances.audit import PANEL, audit
+
+logger = logging.getLogger(__name__)
+
+_ENDS = {
+    Outcome.SUCCEEDED: Run.State.SUCCEEDED,
+    Outcome.PUT_BACK: Run.State.PUT_BACK,
+    Outcome.REFUSED: Run.State.REFUSED,
+    Outcome.STUCK: Run.State.STUCK,
+}
+
+
+def run_drive(*, run: int) -> None:
+    """Take the run if it is to be taken, and carry it out to an end.
+
+    Delivered twice, late or for a run that has ended, this does nothing.
+    """
+    lease = run_claim(run=run, holder=str(uuid.uuid4()), now=timezone.now())
+    if lease is None:
+        return
+    logger.info("run %s: attempt %s begins", lease.run, lease.attempt)
+    taken = Run.objects.select_related("installation__group__environment").get(pk=run)
+    journal = DatabaseJournal(lease, NodeResults(taken), befores_of(run))
+    outcome = _engine(lease, taken, journal)
+    logger.info("run %s: attempt %s ends: %s", lease.run, lease.attempt, outcome.value)
+    if outcome is not Outcome.ABANDONED:
+        run_end(run=taken, lease=lease, outcome=outcome, now=timezone.now())
+
+
+def _engine(lease: Lease, run: Run, journal: DatabaseJournal) -> Outcome:
+    """Run the engine in a thread of its own, while this one writes what it sends."""
+    runner: Runner[NodeSession] = Runner(journal, explain, takeover=lease.takeover)
+    works = works_of(run, lease, journal)
+    if run.state == Run.State.PREVIEWING:
+        action = runner.look
+    else:
+        action = runner.back if lease.back else runner.forward
+    outcome = Outcome.ABANDONED
+
+    def engine() -> None:
+        nonlocal outcome
+        outcome = action(works)
+
+    thread = threading.Thread(target=engine, name=f"run-{run.pk}", daemon=True)
+    thread.start()
+    journal.pump(thread)
+    return outcome
+
+
+def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
+    """Write down how a run ended, if this worker still holds it, and let its machines go."""
+    preview = run.state == Run.State.PREVIEWING
+    ready = preview and outcome is Outcome.SUCCEEDED
+    state = Run.State.PREVIEWED if ready else _ENDS[outcome]
+    with transaction.atomic():
+        mine = Run.objects.filter(pk=run.pk, lease_holder=lease.holder)
+        if not mine.update(state=state, ended_at=None if ready else now, lease_until=None):
+            return
+        if preview:
+            return
+        if outcome is not Outcome.STUCK:
+            run.locks.all().delete()
+        _settle_certificates(run, outcome)
+        if outcome is Outcome.SUCCEEDED:
+            _settle_installation(run)
+        audit(PANEL, f"run.{state}", run)
+    machines_freed(run)
+
+
+def _settle_installation(run: Run) -> None:
+    gone = run.action == UNINSTALL
+    Installation.objects.filter(pk=run.installation_id).update(
+        spec={} if gone else run.spec,
+        wanted=not gone,
+        generation=0 if gone else run.installation.generation + 1,
+    )
+    if gone:
+        NodeInstallation.objects.filter(installation=run.installation_id).delete()
+
+
+def _settle_certificates(run: Run, outcome: Outcome) -> None:
+    """A certificate issued in a run serves, or is abandoned: its key never arrived or is gone."""
+    issued = Certificate.objects.filter(run=run, state=Certificate.State.ISSUED)
+    if outcome is Outcome.SUCCEEDED:
+        serving = NodeInstallation.objects.filter(
+            installation=run.installation_id
+        ).values_list("observed__fingerprint", "observed__client_fingerprint")
+        fingerprints = {value for pair in serving for value in pair if value}
+        nodes = RunNode.objects.filter(run=run).values("node")
+        Certificate.objects.filter(
+            node__in=nodes, state=Certificate.State.SERVING
+        ).exclude(fingerprint__in=fingerprints).update(state=Certificate.State.REPLACED)
+        issued.filter(fingerprint__in=fingerprints).update(state=Certificate.State.SERVING)
+    issued.update(state=Certificate.State.ABANDONED)

@@ -1,0 +1,102 @@
+"""The state of a run and of its nodes, as the journal's writer keeps it."""
+
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from addons.catalogue import addon_named
+from addons.engine.conditions import Condition, merge
+from addons.engine.step import Preview, State
+from addons.actions import UNINSTALL
+from addons.models import NodeInstallation, Run, RunNode
+from instances.errors import fault
+from instances.models import Node
+from instances.reason import Reason
+
+_State = RunNode.State
+
+
+class NodeResults:
+    """Writes the results of one attempt. Called in the writer's transaction.
+
+    Args:
+        run: The run, as read when it was claimed.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._addon = addon_named(run.installation.addon)
+        self._names = dict(Node.objects.filter(run_nodes__run=run).values_list("pk", "name"))
+        self._failed = bool(run.failure)
+
+    def previewed(self, node: int, preview: Preview) -> None:
+        """Keep the fresh plan; the digest only where nobody has confirmed one yet."""
+        rows = RunNode.objects.filter(run=self._run, node=node)
+        rows.update(preview=preview.as_json())
+        rows.filter(digest="").update(digest=preview.digest)
+
+    def begun(self, node: int, step: str, state: State) -> None:
+        """Keep the way back before the first change: the baseline outlives the run."""
+        self._row(node, _State.RUNNING, started_at=timezone.now())
+        if self._run.action == UNINSTALL:
+            return
+        installed = self._installed(node)
+        layers = installed.baseline.setdefault(step, [])
+        layers.append({"run": self._run.pk, "state": dict(state)})
+        installed.save(update_fields=["baseline"])
+
+    def failed(self, node: int, step: str, reason: Reason) -> None:
+        """Mark the node; the run's first failure stays the run's failure."""
+        self._row(node, _State.FAILED)
+        if not self._failed:
+            self._failed = True
+            failure = fault(reason) | {"node": self._names.get(node, ""), "step": step}
+            Run.objects.filter(pk=self._run.pk).update(failure=failure)
+
+    def done(self, node: int, *, changed: bool, observation: State) -> None:
+        """Store what was verified."""
+        state = _State.DONE if changed else _State.UNCHANGED
+        self._row(node, state, ended_at=timezone.now())
+        self._observe(self._installed(node), observation, timezone.now())
+
+    def put_back(self, node: int, *, clean: bool, observation: State) -> None:
+        """Mark the node; a clean put-back forgets what only this run would have undone."""
+        self._row(node, _State.PUT_BACK if clean else _State.STUCK, ended_at=timezone.now())
+        if not clean:
+            return
+        installed = self._installed(node)
+        for step, layers in installed.baseline.items():
+            installed.baseline[step] = [x for x in layers if x["run"] != self._run.pk]
+        self._observe(installed, observation, timezone.now())
+
+    def putting_back(self) -> None:
+        """From here on the run only goes back."""
+        Run.objects.filter(pk=self._run.pk).update(state=Run.State.PUTTING_BACK)
+
+    def _row(self, node: int, state: RunNode.State, **more: datetime) -> None:
+        RunNode.objects.filter(run=self._run, node=node).update(state=state, **more)
+
+    def _installed(self, node: int) -> NodeInstallation:
+        return NodeInstallation.objects.get_or_create(
+            installation=self._run.installation, node_id=node
+        )[0]
+
+    def _observe(
+        self, installed: NodeInstallation, observation: State, now: datetime
+    ) -> None:
+        condition = observation.get("condition")
+        if condition:
+            row: dict[str, Any] = dict(condition)
+            installed.conditions = merge(
+                installed.conditions,
+                Condition(
+                    **row,
+                    generation=self._run.installation.generation + 1,
+                    since=now.isoformat(),
+                ),
+            )
+        installed.observed = {k: v for k, v in observation.items() if k != "condition"}
+        installed.observed_at = now
+        installed.observed_generation = self._run.installation.generation + 1
+        installed.save()

@@ -1,0 +1,169 @@
+"""What people ask of runs: make, confirm, stop, resolve. Nothing here speaks to a node."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+
+from django.db import transaction
+
+from addons import tasks
+from addons.actions import INSTALL
+from addons.catalogue import addon_named
+from addons.models import Installation, Run, RunNode
+from instances.audit import Actor, audit
+from instances.errors import Conflict, Invalid
+from instances.models import Node, NodeGroup
+from instances.reason import Reason
+
+
+def run_create(
+    *,
+    actor: Actor,
+    group: NodeGroup,
+    addon: str,
+    action: str,
+    settings: Mapping[str, str],
+    confirmed: bool,
+    bundle: uuid.UUID | None = None,
+) -> Run:
+    """Ask for an action on all nodes of a group.
+
+    Args:
+        settings: Key to text; what is absent keeps its stored value, or its default.
+        confirmed: True starts the change at once; False only prepares the preview, which
+            `run_confirm` then starts.
+
+    Raises:
+        NotFound: There is no such add-on.
+        Invalid: A setting is not acceptable.
+        Conflict: The group has no nodes, or the add-on is not installed.
+    """
+    kind = addon_named(addon)
+    if action not in kind.actions:
+        raise Invalid("action", f"{kind.title} has no action “{action}”.")
+    nodes = list(group.nodes.order_by("name"))
+    with transaction.atomic():
+        installation = _installation(group, addon, action, nodes)
+        spec = kind.parse({**_as_text(installation.spec), **settings})
+        run = Run.objects.create(
+            installation=installation,
+            action=action,
+            spec=spec,
+            state=Run.State.QUEUED if confirmed else Run.State.PREVIEWING,
+            actor_id=actor.user_id,
+            actor_name=actor.name,
+            bundle=bundle,
+        )
+        RunNode.objects.bulk_create(
+            RunNode(run=run, node=node, position=place) for place, node in enumerate(nodes)
+        )
+        audit(actor, f"run.{'start' if confirmed else 'preview'}", run, spec=spec)
+    tasks.run_drive.delay_on_commit(run.pk)
+    return run
+
+
+def run_confirm(*, actor: Actor, run: Run) -> None:
+    """Start the change that a preview showed.
+
+    Raises:
+        Conflict: The run is not waiting for that.
+    """
+    with transaction.atomic():
+        _move(run, [Run.State.PREVIEWED], Run.State.QUEUED)
+        audit(actor, "run.confirm", run)
+    tasks.run_drive.delay_on_commit(run.pk)
+
+
+def run_discard(*, actor: Actor, run: Run) -> None:
+    """Drop a preview that nobody wants to carry out, or a queued run that has not begun.
+
+    Raises:
+        Conflict: The run has begun.
+    """
+    with transaction.atomic():
+        _move(
+            run,
+            [Run.State.PREVIEWING, Run.State.PREVIEWED, Run.State.QUEUED],
+            Run.State.DISCARDED,
+        )
+        audit(actor, "run.discard", run)
+
+
+def run_stop(*, actor: Actor, run: Run) -> None:
+    """Ask a running run to stop before its next step and put back what it changed.
+
+    Raises:
+        Conflict: It is not running.
+    """
+    with transaction.atomic():
+        stopped = Run.objects.filter(pk=run.pk, state=Run.State.RUNNING).update(
+            stop_requested=True
+        )
+        if not stopped:
+            raise _not_in_state(run, "it is not running")
+        audit(actor, "run.stop", run)
+
+
+def run_retry_put_back(*, actor: Actor, run: Run) -> None:
+    """Try again to put back what a stuck run left.
+
+    Raises:
+        Conflict: The run is not stuck.
+    """
+    with transaction.atomic():
+        _move(run, [Run.State.STUCK], Run.State.PUTTING_BACK, lease_until=None, lease_holder="")
+        audit(actor, "run.retry_put_back", run)
+    tasks.run_drive.delay_on_commit(run.pk)
+
+
+def run_resolve(*, actor: Actor, run: Run, note: str) -> None:
+    """Record that a person put a stuck run right by hand, and let its machines go.
+
+    Raises:
+        Conflict: The run is not stuck.
+    """
+    with transaction.atomic():
+        _move(run, [Run.State.STUCK], Run.State.RESOLVED)
+        run.locks.all().delete()
+        audit(actor, "run.resolve", run, note=note)
+
+
+def _installation(
+    group: NodeGroup, addon: str, action: str, nodes: Sequence[Node]
+) -> Installation:
+    if not nodes:
+        raise Conflict(
+            Reason("NoNodes", f"{group} has no nodes.", "Add a node to the group first.")
+        )
+    if action == INSTALL:
+        return Installation.objects.get_or_create(group=group, addon=addon)[0]
+    found = Installation.objects.filter(group=group, addon=addon, generation__gt=0).first()
+    if found is None:
+        raise Conflict(
+            Reason("NotInstalled", f"{addon_named(addon).title} is not installed on {group}.")
+        )
+    return found
+
+
+def _as_text(spec: Mapping[str, object]) -> dict[str, str]:
+    return {
+        key: ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        for key, value in spec.items()
+    }
+
+
+def _move(run: Run, allowed: Sequence[Run.State], state: Run.State, **more: object) -> None:
+    """Compare and swap the state."""
+    if not Run.objects.filter(pk=run.pk, state__in=allowed).update(state=state, **more):
+        raise _not_in_state(run, "its state has changed meanwhile")
+    run.refresh_from_db()
+
+
+def _not_in_state(run: Run, why: str) -> Conflict:
+    run.refresh_from_db()
+    return Conflict(
+        Reason(
+            "WrongState",
+            f"Run {run.pk} is “{run.get_state_display()}”: {why}.",
+            "Reload the page to see where it stands.",
+        )
+    )

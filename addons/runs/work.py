@@ -1,0 +1,173 @@
+"""One node's part in a run: the engine's Work over SSH."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial, reduce
+
+from addons.catalogue import Planner, addon_named
+from addons.engine.step import Plan, State
+from addons.models import Certificate, NodeInstallation, Run
+from addons.pki.leaf import Issued
+from addons.runs.certificates import certificate_record
+from addons.runs.claim import Lease
+from addons.runs.journal import DatabaseJournal
+from addons.session import WORKSPACES, NodeBrief, NodeSession
+from instances.errors import DomainError
+from instances.models import Node
+from instances.nodeconf.command import Command
+from instances.nodeconf.facts import facts_command, parse_facts
+from instances.reach import ssh_target
+from instances.remote.errors import LockHeld
+from instances.remote.lock import Holder
+from instances.remote.ssh import SshHost, SshTarget
+
+
+@dataclass(frozen=True, slots=True)
+class NodeWork:
+    """Reaches one node and plans for it.
+
+    Args:
+        changes: Whether the run may change the node; a preview takes no lock on it.
+    """
+
+    brief: NodeBrief
+    lease: Lease
+    journal: DatabaseJournal
+    planner: Planner
+    expected_digest: str
+    changes: bool
+
+    @property
+    def node(self) -> int:
+        return self.brief.node
+
+    def connect(self) -> NodeSession:
+        if isinstance(self.brief.target, DomainError):
+            raise self.brief.target
+        host = SshHost.open(self.brief.target)
+        try:
+            if self.changes:
+                self._take_lock(host)
+            command = facts_command(self.brief.unit or None, self.brief.config_path or None)
+            facts = parse_facts(host.run(command).stdout)
+        except BaseException:
+            host.close()
+            raise
+        return NodeSession(
+            brief=self.brief,
+            host=host,
+            run=self.lease.run,
+            attempt=self.lease.attempt,
+            facts=facts,
+            now=partial(datetime.now, UTC),
+            issued=self._issued,
+        )
+
+    def plan(self, session: NodeSession) -> Plan[NodeSession]:
+        session.read_runtime()
+        return self.planner.plan(session)
+
+    def finish(self, session: NodeSession) -> None:
+        script = 'rm -rf -- "$1/$2"; rmdir --ignore-fail-on-non-empty -- "$1" 2>/dev/null; exit 0'
+        session.host.run(
+            Command(("bash", "-c", script, "finish", WORKSPACES, str(session.run)))
+        )
+
+    def close(self, session: NodeSession) -> None:
+        try:
+            if self.changes:
+                session.host.release_lock()
+        except Exception:  # noqa: BLE001, S110 -- the lock goes with the connection anyway
+            pass
+        finally:
+            session.close()
+
+    def _take_lock(self, host: SshHost) -> None:
+        """Take the lock on the node; end the shell of an earlier attempt of this run first."""
+        try:
+            host.take_lock(self.lease.run, self.lease.attempt)
+        except LockHeld as held:
+            ours = held.run == self.lease.run and (held.attempt or 0) < self.lease.attempt
+            if not ours or held.pid is None:
+                raise
+            host.end_holder(Holder(self.lease.run, held.attempt or 0, held.pid))
+            host.take_lock(self.lease.run, self.lease.attempt)
+
+    def _issued(self, issued: Issued) -> None:
+        record = certificate_record(
+            issued.public,
+            authority=self.planner.authority_id,
+            node=self.node,
+            run=self.lease.run,
+        )
+        self.journal.commit(record.save)
+
+
+def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]:
+    """Read everything the node threads need, in a constant number of queries."""
+    addon = addon_named(run.installation.addon)
+    planner = addon.planner(run)
+    installed = {
+        row.node_id: row
+        for row in NodeInstallation.objects.filter(installation=run.installation_id)
+    }
+    certificates: dict[int, set[str]] = {}
+    known = Certificate.objects.filter(node__run_nodes__run=run).exclude(
+        state=Certificate.State.ABANDONED
+    )
+    for node, fingerprint in known.values_list("node", "fingerprint"):
+        certificates.setdefault(node or 0, set()).add(fingerprint)
+    rows = run.nodes.select_related(
+        "node__machine__credential", "node__machine__jump_host__credential"
+    )
+    return [
+        NodeWork(
+            brief=_brief(run, row.node, installed, certificates),
+            lease=lease,
+            journal=journal,
+            planner=planner,
+            expected_digest=row.digest,
+            changes=run.state != Run.State.PREVIEWING,
+        )
+        for row in rows
+    ]
+
+
+def _brief(
+    run: Run,
+    node: Node,
+    installed: dict[int, NodeInstallation],
+    certificates: dict[int, set[str]],
+) -> NodeBrief:
+    row = installed.get(node.pk)
+    return NodeBrief(
+        node=node.pk,
+        name=node.name,
+        target=_target(node),
+        unit=node.unit,
+        config_path=node.config_path,
+        client_addresses=tuple(node.client_addresses),
+        username=node.server_username,
+        password=node.server_password,
+        baseline=_baseline(run, row) if row else {},
+        certificates=frozenset(certificates.get(node.pk, ())),
+        installation=run.installation_id,
+    )
+
+
+def _target(node: Node) -> SshTarget | DomainError:
+    try:
+        return ssh_target(node.machine, node.name)
+    except DomainError as refusal:
+        return refusal
+
+
+def _baseline(run: Run, row: NodeInstallation) -> dict[str, State]:
+    """Fold the layers of earlier runs into one way back; this run's own layer is not part of it."""
+    merge = addon_named(run.installation.addon).merge_baselines
+    folded: dict[str, State] = {}
+    for step, layers in row.baseline.items():
+        earlier = [layer["state"] for layer in layers if layer["run"] != run.pk]
+        if earlier:
+            folded[step] = reduce(partial(merge, step), earlier)
+    return folded

@@ -1,0 +1,108 @@
+"""A node while a run works on it: its connection, its facts, its server. No ORM in here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from addons.engine.step import State
+from addons.pki.leaf import Issued
+from instances.errors import DomainError
+from instances.nodeconf.facts import NodeFacts, ServerFacts
+from instances.remote.host import Host
+from instances.remote.server import RedisClient
+from instances.remote.ssh import SshTarget
+from instances.runtime import RuntimeFacts, open_server, read_runtime
+from instances.secret import Secret
+
+WORKSPACES = "/var/lib/redoubt"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBrief:
+    """What the database knows of a node, read before the threads begin.
+
+    Args:
+        target: How to log in; the refusal where that may not be tried.
+        baseline: The way back that earlier runs of this add-on recorded, by step; empty where the
+            add-on is not installed.
+        certificates: Fingerprints of the certificates issued to this node and not abandoned.
+    """
+
+    node: int
+    name: str
+    target: SshTarget | DomainError
+    unit: str
+    config_path: str
+    client_addresses: tuple[str, ...]
+    username: str
+    password: Secret
+    baseline: Mapping[str, State]
+    certificates: frozenset[str]
+    installation: int
+
+
+@dataclass(slots=True)
+class NodeSession:
+    """One node, reached.
+
+    Args:
+        run: The run's id; 0 for a look outside any run.
+        issued: Commits a certificate's public part, before its key goes to the node.
+    """
+
+    brief: NodeBrief
+    host: Host
+    run: int
+    attempt: int
+    facts: NodeFacts
+    now: Callable[[], datetime]
+    issued: Callable[[Issued], None]
+    runtime: RuntimeFacts = field(default_factory=RuntimeFacts)
+    _redis: RedisClient | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call the node."""
+        return self.brief.name
+
+    @property
+    def server(self) -> ServerFacts:
+        """The one server that the node is about."""
+        return self.facts.server
+
+    @property
+    def workspace(self) -> str:
+        """Where replaced files wait on the node until the run ends (root, 0700)."""
+        return f"{WORKSPACES}/{self.run}"
+
+    def redis(self) -> RedisClient:
+        """Return the connection to the server, opened at the first call.
+
+        Raises:
+            RemoteError: The server does not answer, or refuses.
+        """
+        if self._redis is None:
+            self._redis = open_server(
+                self.host, self.server, self.brief.username, self.brief.password
+            )
+        return self._redis
+
+    def read_runtime(self) -> RuntimeFacts:
+        """Ask the running server again, and remember the answer."""
+        self.runtime = read_runtime(self.redis())
+        return self.runtime
+
+    def forget_server(self) -> None:
+        """Drop the connection to the server, as before a restart."""
+        if self._redis is not None:
+            self._redis.close()
+            self._redis = None
+
+    def close(self) -> None:
+        """Close everything."""
+        self.forget_server()
+        self.host.close()
+
+
+Spec = Mapping[str, Any]

@@ -1,0 +1,199 @@
+"""Writes on environments, groups, machines, nodes and credentials."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from instances.audit import Actor, audit
+from instances.errors import Conflict, Invalid, NotFound
+from instances.models import Credential, Environment, Machine, Node, NodeGroup
+from instances.reason import Reason
+from instances.remote.errors import RemoteError
+from instances.remote.keys import generate_ed25519, public_line
+from instances.remote.known_hosts import host_key_for
+from instances.remote.ssh import fingerprint
+from instances.secret import Secret
+
+DEFAULT_CREDENTIAL = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRequest:
+    """What is asked for when a node is registered; names follow the form and the command.
+
+    Args:
+        host_key: The fingerprint (``SHA256:...``) that the machine's key must have.
+        known_hosts: The text of a known_hosts file to take the key from.
+        client_addresses: The names and addresses that clients use; the address itself if empty.
+    """
+
+    address: str
+    name: str = ""
+    ssh_port: int = 22
+    user: str = "root"
+    credential: str = ""
+    host_key: str = ""
+    known_hosts: str = ""
+    unit: str = ""
+    config_path: str = ""
+    client_addresses: Sequence[str] = ()
+    server_username: str = ""
+    server_password: Secret = field(default_factory=lambda: Secret(""))
+
+
+def environment_create(*, actor: Actor, name: str, region: str = "") -> Environment:
+    """Make an environment.
+
+    Raises:
+        Invalid: The name is not acceptable, or taken.
+    """
+    environment = Environment(name=name, region=region)
+    with transaction.atomic():
+        _save_clean(environment)
+        audit(actor, "environment.create", environment)
+    return environment
+
+
+def group_create(*, actor: Actor, environment: Environment, name: str) -> NodeGroup:
+    """Make a node group.
+
+    Raises:
+        Invalid: The name is not acceptable, or taken in this environment.
+    """
+    group = NodeGroup(environment=environment, name=name)
+    with transaction.atomic():
+        _save_clean(group)
+        audit(actor, "group.create", group)
+    return group
+
+
+def credential_create(
+    *, actor: Actor, name: str, private_key: Secret | None = None
+) -> Credential:
+    """Store an SSH key, or make an Ed25519 one where none is given.
+
+    Raises:
+        Invalid: The name is taken or the key is not one that the panel can use.
+    """
+    try:
+        if private_key is None:
+            private_key, public = generate_ed25519(f"redoubt-{name}")
+        else:
+            public = public_line(private_key)
+    except RemoteError as error:
+        raise Invalid("private_key", str(error), error.next_step) from error
+    credential = Credential(name=name, private_key=private_key, public_key=public)
+    with transaction.atomic():
+        _save_clean(credential)
+        audit(actor, "credential.create", credential)
+    return credential
+
+
+def node_register(*, actor: Actor, group: NodeGroup, request: NodeRequest) -> Node:
+    """Register a server and, where it is new, its machine. Nothing is contacted here.
+
+    Raises:
+        Invalid: A field is not acceptable.
+        NotFound: The named credential does not exist.
+    """
+    with transaction.atomic():
+        machine = _machine(actor, request)
+        node = Node(
+            group=group,
+            machine=machine,
+            name=request.name or _name_from(request.address),
+            unit=request.unit,
+            config_path=request.config_path,
+            client_addresses=list(request.client_addresses) or [request.address],
+            server_username=request.server_username,
+            server_password=request.server_password,
+        )
+        _save_clean(node)
+        audit(actor, "node.register", node, group=str(group), address=str(machine))
+    return node
+
+
+def machine_confirm_host_key(*, actor: Actor, machine: Machine, fingerprint_seen: str) -> None:
+    """Pin the scanned host key that a person has compared.
+
+    Raises:
+        Conflict: The key on record is not the one the person saw.
+    """
+    if not machine.host_key or fingerprint(machine.host_key) != fingerprint_seen:
+        raise Conflict(
+            Reason(
+                "HostKeyDiffers",
+                f"{machine}: the key on record is not the one that was shown.",
+                "Compare the fingerprint again and confirm the one that is shown now.",
+            )
+        )
+    with transaction.atomic():
+        Machine.objects.filter(pk=machine.pk).update(host_key_confirmed_at=timezone.now())
+        audit(actor, "machine.confirm_host_key", machine, fingerprint=fingerprint_seen)
+
+
+def _machine(actor: Actor, request: NodeRequest) -> Machine:
+    known = Machine.objects.filter(address=request.address, ssh_port=request.ssh_port).first()
+    if known is not None:
+        return known
+    machine = Machine(
+        address=request.address,
+        ssh_port=request.ssh_port,
+        user=request.user,
+        credential=_credential(actor, request.credential),
+        expected_fingerprint=request.host_key,
+    )
+    if request.known_hosts:
+        machine.host_key = _known_host_key(request)
+        machine.host_key_confirmed_at = timezone.now()
+    _save_clean(machine)
+    return machine
+
+
+def _known_host_key(request: NodeRequest) -> str:
+    line = host_key_for(request.known_hosts, request.address, request.ssh_port)
+    if line is None:
+        raise Invalid(
+            "known_hosts",
+            f"The known_hosts file has no key for {request.address}.",
+            f"Add it with ssh-keyscan -p {request.ssh_port} {request.address} after comparing it.",
+        )
+    return line
+
+
+def _credential(actor: Actor, name: str) -> Credential:
+    if name:
+        found = Credential.objects.filter(name=name).first()
+        if found is None:
+            raise NotFound(
+                Reason("NoCredential", f"There is no credential “{name}”."), field="credential"
+            )
+        return found
+    only = list(Credential.objects.all()[:2])
+    if len(only) == 1:
+        return only[0]
+    default = Credential.objects.filter(name=DEFAULT_CREDENTIAL).first()
+    return default or credential_create(actor=actor, name=DEFAULT_CREDENTIAL)
+
+
+def _name_from(address: str) -> str:
+    return address.lower().replace(".", "-").replace(":", "-").strip("-")[:63]
+
+
+def _save_clean(instance: models.Model) -> None:
+    """Validate and save.
+
+    Raises:
+        Invalid: With the first field that is wrong.
+    """
+    try:
+        instance.full_clean()
+        instance.save()
+    except ValidationError as error:
+        name, messages = next(iter(error.message_dict.items()))
+        raise Invalid("" if name == "__all__" else name, " ".join(messages)) from error
+    except IntegrityError as error:
+        raise Invalid("", "Something with these values exists already.") from error
