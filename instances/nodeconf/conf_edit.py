@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from instances.nodeconf.conf_baseline import Baseline, Record, Slot, checksum, digest
-from instances.nodeconf.conf_file import CUMULATIVE, ConfigFile, Line, canonical
+from instances.nodeconf.conf_file import CUMULATIVE, ConfigFile, Line, canonical, terminated
 from instances.nodeconf.conf_grammar import ConfigSyntaxError, split_arguments, to_bytes
 from instances.nodeconf.conf_tree import CommandLine, ConfigTree, Setting, Source, effective
 
@@ -163,7 +163,7 @@ def _terminated(
     """Give a last line without an ending one, where lines now follow it."""
     for index, line in enumerate(lines[:-1]):
         if not line.ending:
-            lines[index] = Line(line.body, file.ending)
+            lines[index] = terminated(line, file.ending)
             return ConfigFile(tuple(lines)), Record(tuple(slots), digest(file.lines[-1]))
     return ConfigFile(tuple(lines)), Record(tuple(slots))
 

@@ -68,6 +68,13 @@ class Line:
         return tuple(split_arguments(self.text.strip(" \t\r\n"), line_number=line_number)[1:])
 
 
+def terminated(line: Line, ending: bytes) -> Line:
+    """Return the line with an ending, such that its body reads back the same."""
+    if line.ending:
+        return line
+    return Line(line.body, b"\r\n" if line.body.endswith(b"\r") else ending)
+
+
 @dataclass(frozen=True)
 class ConfigFile:
     """The lines of one file; `render` gives back exactly what `parse` read."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from instances.nodeconf.conf_baseline import Baseline, Record, Slot, checksum, digest
 from instances.nodeconf.conf_diff import mask_line
-from instances.nodeconf.conf_file import ConfigFile, Line
+from instances.nodeconf.conf_file import ConfigFile, Line, terminated
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,11 @@ def _place(lines: list[Line], slot: Slot) -> int:
 
 def _ended(lines: list[Line], record: Record, ending: bytes) -> ConfigFile:
     """Only the last line may lack an ending, and does where it did in the original."""
-    terminated = [line if line.ending else Line(line.body, ending) for line in lines[:-1]]
+    all_but_last = [terminated(line, ending) for line in lines[:-1]]
     last = lines[-1:]
     if last and record.unterminated == digest(last[0]):
         last = [Line(last[0].body, b"")]
-    return ConfigFile((*terminated, *last))
+    return ConfigFile((*all_but_last, *last))
 
 
 def _quoted(line: Line | None) -> str:

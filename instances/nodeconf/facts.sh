@@ -1,0 +1,226 @@
+# Read-only: what Redoubt wants to know of a node, in one run. Called by root as
+#   bash -c SCRIPT facts [UNIT] [CONFIG]
+# Every answer is a section "==NAME KEYLENGTH LENGTH r|b\nKEYPAYLOAD\n" (r raw, b base64), so no
+# content can be taken for a header. Nothing here may fail as a whole: what cannot be read is
+# missing. Forks are dear on small machines, so bash's own means are used where they will do.
+exec 2>/dev/null </dev/null
+export LC_ALL=C QUOTING_STYLE=literal PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+cd /
+shopt -s nullglob
+unit=${1:-} config=${2:-}
+[[ -n $unit && $unit != *.service ]] && unit+=.service
+
+section() { printf '==%s %d %d r\n%s%s\n' "$1" ${#2} ${#3} "$2" "$3"; }
+slurp() { # NAME PATH [KEY]
+  local key=${3-$2} content
+  [[ -f $2 && -r $2 ]] || return 1
+  content=$(base64 -w0 <"$2") || return 1
+  printf '==%s %d %d b\n%s%s\n' "$1" ${#key} ${#content} "$key" "$content"
+}
+have() { command -v "$1" >/dev/null; }
+
+section clock '' "${EPOCHREALTIME:-$(date +%s.%N)}"
+slurp os /etc/os-release ''
+read -r kernel </proc/sys/kernel/osrelease && section kernel '' "$kernel"
+read -r enforcing </sys/fs/selinux/enforce && section selinux '' "$enforcing"
+tools=
+for tool in openssl redis-cli valkey-cli flock base64 systemd-run setpriv runuser timeout ss \
+  nft iptables ip6tables ufw firewall-cmd semanage restorecon python3; do
+  have "$tool" && tools+="$tool "
+done
+section tools '' "$tools"
+
+# --- Servers: processes of this pid namespace, so not those of containers ------------------------
+pids=() units=() kinds=() services=()
+while IFS= read -r line; do
+  exe=${line#* -> } pid=${line#/proc/} pid=${pid%%/*}
+  name=${exe% (deleted)} name=${name##*/}
+  # Debian's redis-server is a link to redis-check-rdb, and that is what exe says.
+  [[ $name =~ ^(redis|valkey)-(server|sentinel|check-.*)$ ]] || continue
+  [[ /proc/$pid/ns/pid -ef /proc/self/ns/pid ]] || continue
+  read -r comm </proc/$pid/comm || continue
+  # A child that saves a snapshot has the same name: its parent is the server.
+  stat_line=; read -r stat_line </proc/$pid/stat
+  parent=${stat_line##*) ? } parent=${parent%% *}
+  service= title=
+  while IFS= read -r group; do
+    group=${group##*/}
+    [[ $group == *.service ]] && service=$group
+  done </proc/$pid/cgroup
+  IFS= read -r -d '' title </proc/$pid/cmdline || [[ $title ]]
+  case "$comm $title" in
+    *-check-* | *rdb-bgsave* | *aof-rewrite* | *-rdb-to-slaves* | *-rdb-to-replicas*) continue ;;
+  esac
+  kind=server
+  [[ $comm == *-sentinel || $title == *'[sentinel]'* ]] && kind=sentinel
+  pids+=("$pid") units+=("$service") kinds+=("$kind")
+  [[ $service ]] && services+=("$service")
+  section process "$pid" "$kind"$'\n'"$service"$'\n'"$exe"$'\n'"$title"$'\n'"$parent"
+done < <(stat -c %N /proc/[0-9]*/exe)
+
+# --- systemd, in one call --------------------------------------------------------------------------
+declare -A exec_start user group workdir loaded active canonical_unit
+properties=Id,Names,LoadState,ActiveState,SubState,UnitFileState,Type,ExecStart,User,Group
+properties+=,FragmentPath,DropInPaths,UMask,ProtectSystem,ReadWritePaths,WorkingDirectory,MainPID
+firewall_units="firewalld.service ufw.service nftables.service iptables.service
+  ip6tables.service netfilter-persistent.service"
+known_units="redis-server.service redis.service valkey-server.service valkey.service
+  redis-sentinel.service valkey-sentinel.service"
+declare -A property
+close_block() { # Properties come in systemd's own order: keep them until their block ends.
+  local name
+  for name in ${property[Names]-}; do
+    canonical_unit[$name]=${property[Id]-}
+    exec_start[$name]=${property[ExecStart]-}
+    user[$name]=${property[User]-} group[$name]=${property[Group]-}
+    workdir[$name]=${property[WorkingDirectory]-}
+    loaded[$name]=${property[LoadState]-} active[$name]=${property[ActiveState]-}
+  done
+  property=()
+}
+if have systemctl; then
+  shown=$(systemctl show --no-pager -p "$properties" \
+    ${unit:+"$unit"} "${services[@]}" $known_units $firewall_units)
+  section units '' "$shown"
+  while IFS= read -r line; do
+    case $line in
+      '') close_block ;;
+      ExecStart=*) # Of several commands the first one counts.
+        [[ -z ${property[ExecStart]-} && $line =~ 'argv[]='([^;]*)' ;' ]] &&
+          property[ExecStart]=${BASH_REMATCH[1]} ;;
+      *) property[${line%%=*}]=${line#*=} ;;
+    esac
+  done <<<"$shown"
+  close_block
+fi
+
+config_of() { # UNIT -> REPLY
+  local words
+  read -ra words <<<"${exec_start[$1]-}"
+  REPLY=${words[1]-}
+  [[ $REPLY == -* ]] && REPLY=
+  [[ -n $REPLY && $REPLY != /* ]] && REPLY=${workdir[$1]:-}/$REPLY
+}
+
+# --- Which of them -------------------------------------------------------------------------------
+chosen= chosen_unit= several=
+pick() { # INDEX...
+  if (($# == 1)); then chosen=${pids[$1]} chosen_unit=${units[$1]}; elif (($# > 1)); then several=1; fi
+}
+all=("${!pids[@]}") plain=() matching=() unitless=() data=()
+for i in "${all[@]}"; do
+  [[ ${kinds[i]} == server ]] && data+=("$i")
+  [[ -z ${units[i]} ]] && unitless+=("$i")
+  if [[ $config ]]; then
+    config_of "${units[i]:-none}"
+    [[ $REPLY == "$config" || (-n $REPLY && $REPLY -ef $config) ]] && matching+=("$i")
+  fi
+  [[ $unit && ${units[i]} == "${canonical_unit[$unit]:-$unit}" ]] && plain+=("$i")
+done
+if [[ $unit ]]; then
+  chosen_unit=${canonical_unit[$unit]:-$unit}
+  pick "${plain[@]}"
+elif [[ $config ]] && ((${#matching[@]})); then pick "${matching[@]}"
+elif [[ $config ]] && ((${#unitless[@]} == 1)); then pick "${unitless[@]}"
+elif ((${#data[@]})); then pick "${data[@]}"
+elif ((${#all[@]})); then pick "${all[@]}"
+else
+  for name in $known_units; do
+    [[ ${loaded[$name]-} == loaded ]] && { chosen_unit=${canonical_unit[$name]}; break; }
+  done
+fi
+section chosen '' "$chosen"$'\n'"$chosen_unit"$'\n'"$several"
+
+# --- The server itself -----------------------------------------------------------------------------
+if [[ -z $several && -n $chosen$chosen_unit ]]; then
+  exe= owner=
+  read -ra words <<<"${exec_start[${chosen_unit:-none}]-}"
+  exe=${words[0]-}
+  if [[ $exe != /* || ! -x $exe ]]; then
+    exe=
+    if [[ $chosen ]]; then
+      IFS= read -r -d '' title </proc/$chosen/cmdline || :
+      exe=${title%% *}
+      [[ $exe == /* && -x $exe ]] || exe=$(readlink /proc/$chosen/exe) exe=${exe% (deleted)}
+    fi
+  fi
+  program=$exe
+  case ${exe##*/} in
+    redis-sentinel | redis-check-*) program=${exe%/*}/redis-server ;;
+    valkey-sentinel | valkey-check-*) program=${exe%/*}/valkey-server ;;
+  esac
+  if [[ $chosen ]]; then
+    owner=$(stat -c '%U %G' /proc/$chosen)
+    cwd=$(readlink /proc/$chosen/cwd)
+  fi
+  run_user=${user[${chosen_unit:-none}]:-${owner%% *}}
+  section program '' "$program"$'\n'"${owner:-}"$'\n'"${cwd:-}"
+  if [[ $program && -x $program ]]; then
+    section version '' "$("$program" --version)"
+    # REDIS_FACTS 6: this always exits before it listens, and touches no running server.
+    as=() run_group=${group[${chosen_unit:-none}]:-${owner##* }}
+    if [[ $run_user && $run_user != root ]]; then
+      as=(runuser -u "$run_user" --)
+      [[ $run_group ]] && have setpriv &&
+        as=(setpriv "--reuid=$run_user" "--regid=$run_group" --init-groups)
+    fi
+    section tlsprobe '' "$(timeout 5 "${as[@]}" "$program" --port 0 --bind 127.0.0.1 --tls-port 65000 2>&1)"
+  fi
+  if [[ -z $config ]]; then
+    config_of "${chosen_unit:-none}"
+    config=$REPLY
+    if [[ -z $config ]]; then
+      for config in /etc/redis/redis.conf /etc/redis.conf /etc/valkey/valkey.conf /etc/valkey.conf ''; do
+        [[ -f $config ]] && break
+      done
+    fi
+  fi
+  declare -A seen
+  includes() { # PATH DEPTH
+    local line pattern path
+    (($2 < 8)) || return
+    while read -r line; do
+      pattern=${line#*[[:space:]]}
+      pattern=${pattern#"${pattern%%[![:space:]]*}"} pattern=${pattern%"${pattern##*[![:space:]]}"}
+      pattern=${pattern#[\"\']} pattern=${pattern%[\"\']}
+      local bases=('')
+      [[ $pattern == /* ]] || bases=("${workdir[${chosen_unit:-none}]:-}/" "${cwd:+$cwd/}")
+      for base in "${bases[@]}"; do
+        local IFS=
+        for path in $base$pattern; do
+          [[ -f $path && -z ${seen[$path]-} ]] && ((${#seen[@]} < 200)) || continue
+          seen[$path]=1
+          slurp include "$path" && includes "$path" $(($2 + 1))
+        done
+        unset IFS
+      done
+    done < <(grep -aiE '^[[:space:]]*["'\'']?include["'\'']?[[:space:]]' "$1")
+  }
+  if [[ $config ]]; then
+    target=$(readlink -f "$config")
+    [[ -w ${target%/*}/ ]] && writable=yes || writable=no
+    section configfile '' "$config"$'\n'"$target"$'\n'"$(stat -L -c '%U %G %a' "$config")"$'\n'"$writable"
+    slurp config "$config" '' && includes "$config" 0
+  fi
+fi
+
+# --- Network, disk, firewall -----------------------------------------------------------------------
+have ss && section listening '' "$(ss -ltnpH)"
+have ip && section addresses '' "$(ip -o addr)"
+section disk '' "$(stat -f -c '%n %a %S %d' /etc /var/lib)"
+if have nft; then
+  section nft '' "$(nft -a list ruleset)"
+  section nftjson '' "$(nft -a -j list ruleset)"
+fi
+have iptables-save && section iptables '' "$(iptables-save)"
+have ip6tables-save && section ip6tables '' "$(ip6tables-save)"
+slurp nftconf /etc/nftables.conf '' || slurp nftconf /etc/sysconfig/nftables.conf ''
+slurp rulesv4 /etc/iptables/rules.v4 ''
+slurp rulesv6 /etc/iptables/rules.v6 ''
+if [[ -r /etc/ufw/ufw.conf ]] && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf && have ufw; then
+  section ufw '' "$(ufw status verbose)"
+  section ufwadded '' "$(ufw show added)"
+fi
+[[ ${active[firewalld.service]-} == active ]] && have firewall-cmd &&
+  section firewalld '' "$(firewall-cmd --state 2>&1)"
+section end '' ''

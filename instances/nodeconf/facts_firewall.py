@@ -1,0 +1,131 @@
+"""Which firewall a node has, and why we think so."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from instances.nodeconf.facts_script import Sections
+from instances.nodeconf.firewall.rules import FirewallTexts
+
+BackendName = Literal["nftables", "iptables", "ufw", "firewalld", "none"]
+
+_IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
+_BUILT_IN = re.compile(r"^:(?:INPUT|OUTPUT) (?!ACCEPT)(\S+)|^-A (INPUT|OUTPUT) ", re.MULTILINE)
+_ENABLED = frozenset({"enabled", "enabled-runtime"})
+
+
+@dataclass(frozen=True, slots=True)
+class FirewallFacts:
+    """The firewall that decides about incoming connections.
+
+    Args:
+        reason: Why this one, in a sentence.
+        texts: What it said word for word, for the planners in `nodeconf.firewall`.
+        active_units: Of firewalld, ufw, nftables, iptables, ip6tables and netfilter-persistent.
+        enabled_units: Those that start at boot.
+    """
+
+    backend: BackendName
+    reason: str
+    texts: FirewallTexts = field(repr=False)
+    active_units: tuple[str, ...] = ()
+    enabled_units: tuple[str, ...] = ()
+
+
+def firewall_facts(sections: Sections, units: Mapping[str, Mapping[str, str]]) -> FirewallFacts:
+    """Choose the backend from what was read.
+
+    Args:
+        sections: The script's answer.
+        units: Properties of systemd units by name.
+    """
+    known = {
+        name.removesuffix(".service"): properties
+        for name, properties in units.items()
+        if properties.get("LoadState") == "loaded" and name.removesuffix(".service") in _PERSISTS
+    }
+    active = tuple(sorted(n for n, unit in known.items() if unit.get("ActiveState") == "active"))
+    enabled = tuple(sorted(n for n, u in known.items() if u.get("UnitFileState") in _ENABLED))
+    texts = _texts(sections)
+    backend, reason = _choose(texts, active)
+    return FirewallFacts(backend, reason, texts, active, enabled)
+
+
+_PERSISTS = {
+    "firewalld": "firewalld",
+    "ufw": "ufw",
+    "nftables": "nftables",
+    "iptables": "iptables",
+    "ip6tables": "iptables",
+    "netfilter-persistent": "iptables",
+}
+
+
+def _texts(sections: Sections) -> FirewallTexts:
+    def text(name: str) -> str:
+        return sections.get((name, ""), b"").decode(errors="replace")
+
+    return FirewallTexts(
+        nft_ruleset=text("nft"),
+        nft_json=text("nftjson"),
+        nftables_conf=sections.get(("nftconf", "")),
+        iptables_save=text("iptables"),
+        ip6tables_save=text("ip6tables"),
+        rules_v4=sections.get(("rulesv4", "")),
+        rules_v6=sections.get(("rulesv6", "")),
+        ufw_status=text("ufw"),
+        ufw_added=text("ufwadded"),
+        firewalld_state=text("firewalld"),
+    )
+
+
+def _choose(texts: FirewallTexts, active: tuple[str, ...]) -> tuple[BackendName, str]:
+    if "firewalld" in active:
+        return "firewalld", "firewalld is running."
+    if re.search(r"^Status: active", texts.ufw_status, re.MULTILINE):
+        return "ufw", "ufw says that it is active."
+    chains = list(_native_input_chains(texts))
+    if chains:
+        return "nftables", f"The nftables chain {chains[0]} filters what comes in."
+    if "nftables" in active and b"hook input" in (texts.nftables_conf or b""):
+        return "nftables", "nftables.service is active and /etc/nftables.conf has an input chain."
+    for name, text in (("iptables", texts.iptables_save), ("ip6tables", texts.ip6tables_save)):
+        if _BUILT_IN.search(_filter_table(text)):
+            return "iptables", f"{name}-save shows rules or a policy for incoming connections."
+    return "none", "No running firewall filters incoming connections."
+
+
+def _filter_table(saved: str) -> str:
+    """Leave out the nat table: its rules of INPUT block nothing."""
+    return re.sub(r"^\*nat$.*?^COMMIT$", "", saved, flags=re.MULTILINE | re.DOTALL)
+
+
+def _native_input_chains(texts: FirewallTexts) -> Iterator[str]:
+    """Name base chains on the input hook that iptables-nft did not make."""
+    for item in _ruleset(texts.nft_json):
+        chain = item.get("chain", {})
+        if chain.get("hook") == "input" and not _by_iptables(chain, texts):
+            yield f"{chain['family']} {chain['table']} {chain['name']}"
+
+
+def _by_iptables(chain: Mapping[str, Any], texts: FirewallTexts) -> bool:
+    """Recognise iptables-nft's chains: its names, and iptables-save can list them.
+
+    nft >= 1.0.6 says so itself in its text; older ones (bullseye's 0.9.8) do not.
+    """
+    family, table = chain["family"], chain["table"]
+    if f"table {family} {table} is managed by iptables-nft" in texts.nft_ruleset:
+        return True
+    saved = {"ip": texts.iptables_save, "ip6": texts.ip6tables_save}.get(family, "")
+    listed = f"*{table}\n" in saved and f":{chain['name']} " in saved
+    return table in _IPTABLES_TABLES and chain["name"] == "INPUT" and listed
+
+
+def _ruleset(text: str) -> list[dict[str, Any]]:
+    try:
+        items = json.loads(text)["nftables"]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [item for item in items if isinstance(item, dict)]

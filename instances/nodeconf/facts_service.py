@@ -1,0 +1,140 @@
+"""The parser of the server's own sections: process, unit, program, version, TLS, configuration."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from instances.nodeconf.facts_parts import ProcessFacts, Units
+from instances.nodeconf.facts_script import FactsError, Sections
+from instances.nodeconf.facts_server import ConfigFileFacts, Product, ServerFacts, Version
+
+# "Redis server v=7.0.15 sha=..." and "Valkey server v=8.1.1 ..."; both `[exp]`.
+_VERSION = re.compile(r"(Redis|Valkey) server v=((\d+(?:\.\d+)*)\S*)")
+_ARGV = re.compile(r"argv\[\]=(.*?) ; ")
+
+
+def server_facts(
+    sections: Sections, processes: Sequence[ProcessFacts], units: Units
+) -> ServerFacts:
+    """Describe the chosen server.
+
+    Raises:
+        FactsError: NoServer, SeveralServers, or ConfigUnreadable.
+    """
+    pid, unit, several = _fields(sections, "chosen", 3)
+    process = next((found for found in processes if str(found.pid) == pid), None)
+    properties = units.get(unit, {})
+    if several:
+        _several(processes)
+    if process is None and properties.get("LoadState") != "loaded":
+        _none(unit)
+    return _server(sections, process, unit, properties)
+
+
+def _server(
+    sections: Sections, process: ProcessFacts | None, unit: str, properties: Mapping[str, str]
+) -> ServerFacts:
+    program, owner, directory = _fields(sections, "program", 3)
+    user, group = [*owner.split(), "", ""][:2]
+    product, version, text = _version(_text(sections, "version"), program)
+    supported, reason = _tls(_text(sections, "tlsprobe"))
+    start = _exec_start(properties.get("ExecStart", ""))
+    return ServerFacts(
+        product=product,
+        version=version,
+        version_text=text,
+        exe=program,
+        unit=unit,
+        unit_user=properties.get("User") or user or "root",
+        unit_group=properties.get("Group") or group or properties.get("User") or "root",
+        unit_type=properties.get("Type", ""),
+        active_state=properties.get("ActiveState", ""),
+        umask=int(properties.get("UMask") or "0022", 8),
+        protect_system=properties.get("ProtectSystem", ""),
+        read_write_paths=tuple(properties.get("ReadWritePaths", "").split()),
+        fragment_path=properties.get("FragmentPath", ""),
+        drop_in_paths=tuple(properties.get("DropInPaths", "").split()),
+        pid=process.pid if process else None,
+        sentinel=process.sentinel if process else _starts_sentinel(start),
+        outdated=bool(process and process.exe.endswith(" (deleted)")),
+        tls_supported=supported,
+        tls_reason=reason,
+        config=_config(sections),
+        working_directory=properties.get("WorkingDirectory", "").lstrip("-!") or directory or "/",
+        exec_start=start,
+    )
+
+
+def _text(sections: Sections, name: str) -> str:
+    return sections.get((name, ""), b"").decode(errors="replace").strip()
+
+
+def _fields(sections: Sections, name: str, count: int) -> list[str]:
+    lines = sections.get((name, ""), b"").decode(errors="surrogateescape").split("\n")
+    return (lines + [""] * count)[:count]
+
+
+def _exec_start(shown: str) -> tuple[str, ...]:
+    """Read systemd's ``{ path=... ; argv[]=... ; ... }``, which joins arguments with spaces."""
+    found = _ARGV.search(shown)
+    return tuple(found[1].split()) if found else ()
+
+
+def _starts_sentinel(argv: Sequence[str]) -> bool:
+    return "--sentinel" in argv or bool(argv and argv[0].endswith("-sentinel"))
+
+
+def _version(text: str, program: str) -> tuple[Product, Version, str]:
+    found = _VERSION.search(text)
+    if found is None:
+        return ("valkey" if "valkey" in program else "redis"), (), ""
+    product: Product = "valkey" if found[1] == "Valkey" else "redis"
+    return product, tuple(int(number) for number in found[3].split(".")), found[2]
+
+
+def _tls(said: str) -> tuple[bool | None, str]:
+    """Judge what the probe of REDIS_FACTS 6 printed."""
+    if "No tls-cert-file configured" in said:
+        return True, "The program was built with TLS."
+    if "Failed finding TLS support" in said or "Bad directive" in said:
+        return False, "The program was built without TLS."
+    last = said.splitlines()[-1].strip() if said else "nothing"
+    return None, f"The program did not tell whether it was built with TLS; it said: {last}"
+
+
+def _config(sections: Sections) -> ConfigFileFacts:
+    path, target, ownership, writable = _fields(sections, "configfile", 4)
+    content = sections.get(("config", ""))
+    if not path:
+        _unreadable("The server names no configuration file, and none is where it usually lies.")
+    if content is None:
+        _unreadable(f"The configuration file {path} is missing or cannot be read.")
+    owner, group, mode = (ownership.split() + ["root", "root", "644"][len(ownership.split()) :])[:3]
+    includes = {key: value for (name, key), value in sections.items() if name == "include"}
+    return ConfigFileFacts(
+        path, target or path, owner, group, int(mode, 8), writable == "yes", content, includes
+    )
+
+
+def _unreadable(what: str) -> NoReturn:
+    raise FactsError(
+        "ConfigUnreadable", f"{what} Enter the path of the file in the node's settings."
+    )
+
+
+def _several(processes: Sequence[ProcessFacts]) -> NoReturn:
+    names = ", ".join(p.unit or f"process {p.pid} ({p.title})" for p in processes)
+    raise FactsError(
+        "SeveralServers",
+        f"Several servers run on this machine: {names}. "
+        "Enter the unit of one of them in the node's settings.",
+    )
+
+
+def _none(unit: str) -> NoReturn:
+    what = f"There is no unit {unit} here" if unit else "No Redis or Valkey server runs here"
+    raise FactsError(
+        "NoServer",
+        f"{what}, and none of the usual units exists. Start the server, "
+        "or enter its unit in the node's settings (systemctl list-units shows it).",
+    )
