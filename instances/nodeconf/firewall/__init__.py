@@ -5,6 +5,7 @@ A backend per kind of firewall, all with the methods of `rules.Backend`.
 
 from collections.abc import Mapping
 
+from instances.nodeconf.firewall.firewalld import Firewalld
 from instances.nodeconf.firewall.iptables import Iptables
 from instances.nodeconf.firewall.nftables import Nftables
 from instances.nodeconf.firewall.rules import (
@@ -15,10 +16,13 @@ from instances.nodeconf.firewall.rules import (
     Reason,
     Rule,
 )
+from instances.nodeconf.firewall.ufw import Ufw
 
 BACKENDS: Mapping[str, Backend] = {
     "nftables": Nftables(),
     "iptables": Iptables(),
+    "ufw": Ufw(),
+    "firewalld": Firewalld(),
 }
 
 __all__ = [

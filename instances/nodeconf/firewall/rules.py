@@ -116,6 +116,7 @@ class FirewallTexts:
             file; None where nobody asked.
         ufw_status: ``ufw status verbose``.
         ufw_added: ``ufw show added``.
+        ufw_ipv6: The line ``IPV6=`` of /etc/default/ufw.
         firewalld_state: ``firewall-cmd --state``.
         firewalld_zones: ``firewall-cmd --list-all-zones``, firewalld_permanent the same with
             ``--permanent``.
@@ -132,6 +133,7 @@ class FirewallTexts:
     persistence: str | None = None
     ufw_status: str = ""
     ufw_added: str = ""
+    ufw_ipv6: str = ""
     firewalld_state: str = ""
     firewalld_zones: str = ""
     firewalld_permanent: str = ""
