@@ -1,7 +1,7 @@
 # Read-only: what Redoubt wants to know of a node, in one run. Called by root as
 #   bash -c SCRIPT facts [UNIT] [CONFIG]
-# Every answer is a section "==NAME KEYLENGTH LENGTH r|b\nKEYPAYLOAD\n" (r raw, b base64), so no
-# content can be taken for a header. Nothing here may fail as a whole: what cannot be read is
+# Every answer is a section "==NAME KEYLENGTH LENGTH r\nKEYPAYLOAD\n", or with "- b" for the length
+# a file in base64, which ends with its line: no content can be taken for a header. Nothing here may fail as a whole: what cannot be read is
 # missing. Forks are dear on small machines, so bash's own means are used where they will do.
 exec 2>/dev/null </dev/null
 export LC_ALL=C QUOTING_STYLE=literal PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
@@ -12,10 +12,11 @@ unit=${1:-} config=${2:-}
 
 section() { printf '==%s %d %d r\n%s%s\n' "$1" ${#2} ${#3} "$2" "$3"; }
 slurp() { # NAME PATH [KEY]
-  local key=${3-$2} content
+  local key=${3-$2}
   [[ -f $2 && -r $2 ]] || return 1
-  content=$(base64 -w0 <"$2") || return 1
-  printf '==%s %d %d b\n%s%s\n' "$1" ${#key} ${#content} "$key" "$content"
+  printf '==%s %d - b\n%s' "$1" ${#key} "$key"
+  base64 -w0 <"$2"
+  printf '\n'
 }
 have() { command -v "$1" >/dev/null; }
 
@@ -66,6 +67,8 @@ firewall_units="firewalld.service ufw.service nftables.service iptables.service
   ip6tables.service netfilter-persistent.service"
 known_units="redis-server.service redis.service valkey-server.service valkey.service
   redis-sentinel.service valkey-sentinel.service"
+usual_units=
+((${#pids[@]})) || usual_units=$known_units # Each unit asked for costs a millisecond.
 declare -A property
 close_block() { # Properties come in systemd's own order: keep them until their block ends.
   local name
@@ -80,7 +83,7 @@ close_block() { # Properties come in systemd's own order: keep them until their 
 }
 if have systemctl; then
   shown=$(systemctl show --no-pager -p "$properties" \
-    ${unit:+"$unit"} "${services[@]}" $known_units $firewall_units)
+    ${unit:+"$unit"} "${services[@]}" $usual_units $firewall_units)
   section units '' "$shown"
   while IFS= read -r line; do
     case $line in
@@ -125,7 +128,7 @@ elif [[ $config ]] && ((${#unitless[@]} == 1)); then pick "${unitless[@]}"
 elif ((${#data[@]})); then pick "${data[@]}"
 elif ((${#all[@]})); then pick "${all[@]}"
 else
-  for name in $known_units; do
+  for name in $usual_units; do
     [[ ${loaded[$name]-} == loaded ]] && { chosen_unit=${canonical_unit[$name]}; break; }
   done
 fi
@@ -217,10 +220,7 @@ have ip6tables-save && section ip6tables '' "$(ip6tables-save)"
 slurp nftconf /etc/nftables.conf '' || slurp nftconf /etc/sysconfig/nftables.conf ''
 slurp rulesv4 /etc/iptables/rules.v4 ''
 slurp rulesv6 /etc/iptables/rules.v6 ''
-if [[ -r /etc/ufw/ufw.conf ]] && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf && have ufw; then
-  section ufw '' "$(ufw status verbose)"
-  section ufwadded '' "$(ufw show added)"
-fi
-[[ ${active[firewalld.service]-} == active ]] && have firewall-cmd &&
-  section firewalld '' "$(firewall-cmd --state 2>&1)"
+# Their own programs are Python and slow: what they say is read when a plan needs it.
+[[ -r /etc/ufw/ufw.conf ]] && grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf &&
+  section ufwenabled '' yes
 section end '' ''

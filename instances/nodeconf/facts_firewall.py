@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from instances.nodeconf.facts_script import Sections
@@ -11,6 +11,8 @@ from instances.nodeconf.firewall.rules import FirewallTexts
 
 BackendName = Literal["nftables", "iptables", "ufw", "firewalld", "none"]
 
+_UNITS = {"firewalld", "ufw", "nftables", "iptables", "ip6tables", "netfilter-persistent"}
+_LOADERS = {"nftables": "nftables.service", "iptables": "netfilter-persistent.service"}
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _BUILT_IN = re.compile(r"^:(?:INPUT|OUTPUT) (?!ACCEPT)(\S+)|^-A (INPUT|OUTPUT) ", re.MULTILINE)
 _ENABLED = frozenset({"enabled", "enabled-runtime"})
@@ -22,7 +24,9 @@ class FirewallFacts:
 
     Args:
         reason: Why this one, in a sentence.
-        texts: What it said word for word, for the planners in `nodeconf.firewall`.
+        texts: What nftables and iptables said word for word, for the planners in
+            `nodeconf.firewall`. ufw and firewalld are slow to answer: where `complete` is False,
+            the backend's own ``read_commands`` are still to be run.
         active_units: Of firewalld, ufw, nftables, iptables, ip6tables and netfilter-persistent.
         enabled_units: Those that start at boot.
     """
@@ -32,6 +36,11 @@ class FirewallFacts:
     texts: FirewallTexts = field(repr=False)
     active_units: tuple[str, ...] = ()
     enabled_units: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether a plan can be made from the texts."""
+        return self.backend not in {"ufw", "firewalld"}
 
 
 def firewall_facts(sections: Sections, units: Mapping[str, Mapping[str, str]]) -> FirewallFacts:
@@ -44,23 +53,15 @@ def firewall_facts(sections: Sections, units: Mapping[str, Mapping[str, str]]) -
     known = {
         name.removesuffix(".service"): properties
         for name, properties in units.items()
-        if properties.get("LoadState") == "loaded" and name.removesuffix(".service") in _PERSISTS
+        if properties.get("LoadState") == "loaded" and name.removesuffix(".service") in _UNITS
     }
     active = tuple(sorted(n for n, unit in known.items() if unit.get("ActiveState") == "active"))
     enabled = tuple(sorted(n for n, u in known.items() if u.get("UnitFileState") in _ENABLED))
     texts = _texts(sections)
-    backend, reason = _choose(texts, active)
+    backend, reason = _choose(texts, active, ufw_enabled=("ufwenabled", "") in sections)
+    loader = units.get(_LOADERS.get(backend, ""), {})
+    texts = replace(texts, persistence=loader.get("UnitFileState") or "not-found")
     return FirewallFacts(backend, reason, texts, active, enabled)
-
-
-_PERSISTS = {
-    "firewalld": "firewalld",
-    "ufw": "ufw",
-    "nftables": "nftables",
-    "iptables": "iptables",
-    "ip6tables": "iptables",
-    "netfilter-persistent": "iptables",
-}
 
 
 def _texts(sections: Sections) -> FirewallTexts:
@@ -72,26 +73,28 @@ def _texts(sections: Sections) -> FirewallTexts:
         nft_json=text("nftjson"),
         nftables_conf=sections.get(("nftconf", "")),
         iptables_save=text("iptables"),
-        ip6tables_save=text("ip6tables"),
+        ip6tables_save=text("ip6tables") if ("ip6tables", "") in sections else None,
         rules_v4=sections.get(("rulesv4", "")),
         rules_v6=sections.get(("rulesv6", "")),
-        ufw_status=text("ufw"),
-        ufw_added=text("ufwadded"),
-        firewalld_state=text("firewalld"),
     )
 
 
-def _choose(texts: FirewallTexts, active: tuple[str, ...]) -> tuple[BackendName, str]:
+def _choose(
+    texts: FirewallTexts, active: tuple[str, ...], *, ufw_enabled: bool
+) -> tuple[BackendName, str]:
     if "firewalld" in active:
         return "firewalld", "firewalld is running."
-    if re.search(r"^Status: active", texts.ufw_status, re.MULTILINE):
-        return "ufw", "ufw says that it is active."
+    if ufw_enabled and ":ufw-user-input " in texts.iptables_save:
+        return "ufw", "ufw is enabled and its chains are in force."
     chains = list(_native_input_chains(texts))
     if chains:
         return "nftables", f"The nftables chain {chains[0]} filters what comes in."
     if "nftables" in active and b"hook input" in (texts.nftables_conf or b""):
         return "nftables", "nftables.service is active and /etc/nftables.conf has an input chain."
-    for name, text in (("iptables", texts.iptables_save), ("ip6tables", texts.ip6tables_save)):
+    for name, text in (
+        ("iptables", texts.iptables_save),
+        ("ip6tables", texts.ip6tables_save or ""),
+    ):
         if _BUILT_IN.search(_filter_table(text)):
             return "iptables", f"{name}-save shows rules or a policy for incoming connections."
     return "none", "No running firewall filters incoming connections."
@@ -118,7 +121,7 @@ def _by_iptables(chain: Mapping[str, Any], texts: FirewallTexts) -> bool:
     family, table = chain["family"], chain["table"]
     if f"table {family} {table} is managed by iptables-nft" in texts.nft_ruleset:
         return True
-    saved = {"ip": texts.iptables_save, "ip6": texts.ip6tables_save}.get(family, "")
+    saved = {"ip": texts.iptables_save, "ip6": texts.ip6tables_save}.get(family) or ""
     listed = f"*{table}\n" in saved and f":{chain['name']} " in saved
     return table in _IPTABLES_TABLES and chain["name"] == "INPUT" and listed
 

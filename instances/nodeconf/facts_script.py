@@ -12,7 +12,7 @@ from instances.nodeconf.command import Command
 Sections = dict[tuple[str, str], bytes]
 """Contents by section name and key; the key is a path or a process id, or empty."""
 
-_HEADER = re.compile(rb"==([a-z0-9]+) (\d+) (\d+) ([rb])\n")
+_HEADER = re.compile(rb"==([a-z0-9]+) (\d+) (?:(\d+) r|- b)\n")
 
 
 class FactsError(Exception):
@@ -65,10 +65,13 @@ def _sections(stdout: bytes) -> Iterator[tuple[tuple[str, str], bytes]]:
         if header is None:
             raise _garbled(f"byte {at} begins no section")
         key_end = header.end() + int(header[2])
-        end = key_end + int(header[3])
+        encoded = header[3] is None
+        end = stdout.find(b"\n", key_end) if encoded else key_end + int(header[3])
+        if end < 0:
+            raise _garbled("a file is cut short")
         key = stdout[header.end() : key_end].decode(errors="surrogateescape")
         payload = stdout[key_end:end]
-        yield (header[1].decode(), key), _decoded(payload) if header[4] == b"b" else payload
+        yield (header[1].decode(), key), _decoded(payload) if encoded else payload
         at = end + 1
 
 
