@@ -16,9 +16,8 @@ from lab.inside import enter
 from lab.launch import kill_node, launch
 from lab.network import LabNetwork
 from lab.readiness import wait_ready
-from lab.spec import SSH_PORT, LabNode, NodeSpec, State
+from lab.spec import POWER_OFF_SECONDS, SSH_PORT, LabNode, NodeSpec, State
 from lab.state import LabFiles, NodeFiles, allocate_subnet, release_subnet
-from lab.supervisor import POWER_OFF_SECONDS
 
 _AT_ONCE = 32
 _LAST_NODE = 250

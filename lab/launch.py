@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lab import cgroups
 from lab.commands import LabError
-from lab.state import NodeFiles, read_json
+from lab.state import NodeFiles, machine, read_json
 
 _CHECKOUT = Path(__file__).parents[1]
 _KILL_SECONDS = 10
+_NSPAWN = Path("/run/systemd/nspawn")
 
 
 def launch(node: NodeFiles) -> None:
@@ -45,6 +46,7 @@ def kill_node(node: NodeFiles) -> None:
         process = node.process(role)
         if process:
             process.send(signal.SIGKILL)
+            process.wait_gone(timeout=_KILL_SECONDS)
     settings = read_json(node.settings)
     if settings is None:
         return
@@ -56,3 +58,6 @@ def kill_node(node: NodeFiles) -> None:
             raise LabError(f"{node.root.name}: some of its processes cannot be killed")
         time.sleep(0.02)
     cgroups.remove(group)
+    # A killed nspawn has no time to tidy up.
+    shutil.rmtree(_NSPAWN / "propagate" / machine(settings), ignore_errors=True)
+    shutil.rmtree(_NSPAWN / "unix-export" / machine(settings), ignore_errors=True)

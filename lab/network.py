@@ -28,9 +28,13 @@ class LabNetwork:
         """The host's end of a node's cable; an interface name has 15 characters at most."""
         return f"rdt{self.subnet}-{index}"
 
+    def _hardware(self, index: int) -> str:
+        return f"52:54:00:4d:{self.subnet:02x}:{index:02x}"
+
     def raise_bridge(self) -> None:
         if not _exists(self.bridge):
-            _ip(f"link add {self.bridge} type bridge")
+            # Left alone, a bridge takes the address of one of its cables, and so changes it.
+            _ip(f"link add {self.bridge} address {self._hardware(254)} type bridge")
         _ip(f"addr replace {self.gateway}/24 dev {self.bridge}", f"link set {self.bridge} up")
 
     def remove_bridge(self) -> None:
@@ -43,8 +47,10 @@ class LabNetwork:
         # The kernel takes the cable of a node that rebooted away in its own time.
         with contextlib.suppress(LabError):
             run(["ip", "link", "del", cable])
+        # A rebooted host has its old network card, so that nobody's ARP cache is wrong.
+        peer = f"name eth0 address {self._hardware(index)} netns {pid}"
         _ip(
-            f"link add {cable} type veth peer name eth0 netns {pid}",
+            f"link add {cable} type veth peer {peer}",
             f"link set {cable} master {self.bridge} {'up' if connected else 'down'}",
         )
         _ip(

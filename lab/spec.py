@@ -17,6 +17,7 @@ FIREWALLS: tuple[Firewall, ...] = get_args(Firewall)
 
 SSH_PORT = 22
 REDIS_PORT = 6379
+POWER_OFF_SECONDS = 20
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 

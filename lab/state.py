@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lab.commands import LabError
 from lab.processes import ProcessIdentity
@@ -30,6 +30,17 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def try_lock(path: Path) -> TextIO | None:
+    """Take a lock for as long as the returned file is open; None when another holds it."""
+    lock = path.open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -123,6 +134,11 @@ class NodeFiles:
         found = read_json(self.root / f"{role}.json")
         process = ProcessIdentity(**found) if found else None
         return process if process and process.alive() else None
+
+
+def machine(settings: dict[str, Any]) -> str:
+    """The name nspawn knows a node by: nodes of two labs may have the same name."""
+    return f"redoubt-{settings['subnet']}-{settings['index']}"
 
 
 def allocate_subnet(lab: str) -> int:

@@ -17,11 +17,11 @@ from lab import cgroups
 from lab.commands import run
 from lab.network import LabNetwork
 from lab.processes import ProcessIdentity
-from lab.state import NodeFiles
+from lab.spec import POWER_OFF_SECONDS
+from lab.state import NodeFiles, machine, try_lock
 
 # How nspawn says that the system inside asked for a reboot.
 REBOOT = 133
-POWER_OFF_SECONDS = 20
 
 # Waits for its cable before it becomes nspawn, keeping process id and network namespace.
 _WAIT_FOR_CABLE = 'echo ready; read -r _; exec "$@" </dev/null >>"$0" 2>&1'
@@ -33,7 +33,7 @@ def nspawn_command(node: NodeFiles, settings: dict[str, Any]) -> list[str]:
     return [
         *("systemd-nspawn", "--quiet", "--keep-unit", "--register=no", "--boot"),
         *("-D", str(node.merged), f"--hostname={settings['spec']['name']}"),
-        f"--machine=redoubt-{settings['subnet']}-{settings['index']}",
+        f"--machine={machine(settings)}",
         "--network-namespace-path=/proc/self/ns/net",
         "--capability=CAP_NET_ADMIN",
         *("--console=passive", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
@@ -71,6 +71,10 @@ def mount_disk(node: NodeFiles, layers: list[str]) -> None:
 
 def supervise(node: NodeFiles) -> None:
     """Keep the node up until it powers off or is told to."""
+    lock = try_lock(node.root / "supervisor.lock")
+    if lock is None:
+        # A killed `up` had started one already, which just had not come to record itself.
+        return
     settings = node.read_settings()
     node.record("supervisor", ProcessIdentity.of(os.getpid()))
     cgroups.join(settings["cgroup"])
