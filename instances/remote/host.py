@@ -24,6 +24,9 @@ class Stream(Protocol):
     def settimeout(self, timeout: float | None, /) -> None:
         """Seconds that later sends and receives may block."""
 
+    def shutdown(self, how: int, /) -> None:
+        """End one direction or both, as a socket does."""
+
     def close(self) -> None:
         """Close it."""
 

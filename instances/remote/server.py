@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from redis import exceptions
+from redis._parsers import _RESP2Parser
 from redis.connection import Connection
 
 from instances.remote.errors import ConnectionLost, RemoteError, ServerRefused, Unreachable
@@ -25,14 +26,6 @@ _BY_TEXT = {
     "no password is set": "PasswordNotSet",
     "without any password configured": "PasswordNotSet",
     "invalid password": "PasswordWrong",
-    "invalid username-password pair": "PasswordWrong",
-    "unknown command": "CommandRenamed",
-    "Authentication required": "PasswordNeeded",
-}
-_BY_TYPE: dict[type[exceptions.RedisError], str] = {
-    exceptions.BusyLoadingError: "Loading",
-    exceptions.NoPermissionError: "NoPermission",
-    exceptions.AuthenticationError: "PasswordWrong",
 }
 _NEXT_STEP = {
     "ProtectedMode": "Connect from the machine itself, or set a password or protected-mode no.",
@@ -43,6 +36,17 @@ _NEXT_STEP = {
     "CommandRenamed": "The server hides this command (rename-command): change its file, restart.",
     "Loading": "Wait until the server has loaded its data, and try again.",
 }
+
+
+class PlainErrors(_RESP2Parser):
+    """Leaves error replies as the server wrote them.
+
+    redis-py takes their code off, and counts some (NOAUTH, LOADING) as a lost connection.
+    """
+
+    @classmethod
+    def parse_error(cls, response: str) -> exceptions.ResponseError:
+        return exceptions.ResponseError(response)
 
 
 class StreamConnection(Connection):
@@ -84,7 +88,12 @@ class RedisClient:
             self._connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
             return [self._reply() for _ in commands]
         except exceptions.RedisError as e:
+            self.close()
             raise _translated(self.node, e) from e
+        except BaseException:
+            # Replies that nobody read would answer the next commands.
+            self.close()
+            raise
 
     def config(self, *patterns: str) -> dict[str, str]:
         """CONFIG GET of each pattern, `*` where none is given, as one mapping."""
@@ -101,13 +110,8 @@ class RedisClient:
 
     def _reply(self) -> Any:
         try:
-            return _own_errors(self.node, self._connection.read_response())
+            return _own_errors(self.node, self._connection.read_response(disconnect_on_error=False))
         except exceptions.ResponseError as e:
-            return refused(self.node, e)
-        except exceptions.ConnectionError as e:
-            # redis-py files some of the server's answers (LOADING, NOAUTH) under ConnectionError.
-            if type(e) in {exceptions.ConnectionError, exceptions.TimeoutError}:
-                raise
             return refused(self.node, e)
 
 
@@ -156,6 +160,7 @@ def connect_redis(
         socket_timeout=timeout,
         protocol=2,
         driver_info=None,
+        parser_class=PlainErrors,
         decode_responses=True,
         encoding_errors="surrogateescape",
     )
@@ -170,20 +175,19 @@ def refused(node: str, error: exceptions.RedisError) -> ServerRefused:
     """The ServerRefused for a server's error reply."""
     # The server repeats a command's arguments, which may hold a password.
     said = str(error).partition(", with args beginning with")[0]
-    reason = _reason(error, said)
+    reason = _reason(said)
     return ServerRefused(
         node, f"the server says: {said}", reason=reason, next_step=_NEXT_STEP.get(reason)
     )
 
 
-def _reason(error: exceptions.RedisError, said: str) -> str:
-    for prefix, reason in _BY_PREFIX.items():
-        if said.startswith(prefix):
-            return reason
+def _reason(said: str) -> str:
     for text, reason in _BY_TEXT.items():
         if text in said:
             return reason
-    return next((name for kind, name in _BY_TYPE.items() if isinstance(error, kind)), "ServerError")
+    return next(
+        (reason for prefix, reason in _BY_PREFIX.items() if said.startswith(prefix)), "ServerError"
+    )
 
 
 def _own_errors(node: str, reply: Any) -> Any:
@@ -194,8 +198,10 @@ def _own_errors(node: str, reply: Any) -> Any:
 
 
 def _translated(node: str, error: exceptions.RedisError) -> RemoteError:
-    if isinstance(error, exceptions.TimeoutError):
-        return Unreachable(node, "the server did not answer in time", reason="ServerSilent")
-    if type(error) is exceptions.ConnectionError:
-        return ConnectionLost(node, "the server closed the connection")
-    return refused(node, error)
+    match error:
+        case exceptions.ResponseError():
+            return refused(node, error)
+        case exceptions.TimeoutError():
+            return Unreachable(node, "the server did not answer in time", reason="ServerSilent")
+        case _:
+            return ConnectionLost(node, "the server closed the connection")

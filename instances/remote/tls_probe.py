@@ -4,7 +4,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from cryptography import x509
@@ -96,8 +96,10 @@ def probe_tls(
         verdict = Verdict(ok=False, reason=e.reason, message=e.message)
         stream, handshake_ms = _shake_hands(node, connect, tls, timeout, verify=False)
     with contextlib.closing(stream):
-        ping = _ping(node, stream, username, password, timeout)
-        return _observation(stream, server_name, verdict, ping=ping, handshake_ms=handshake_ms)
+        # Before the PING: a session that the server ends forgets its certificate.
+        seen = _observation(stream, server_name, verdict, handshake_ms)
+        ping, latency_ms = _ping(node, stream, username, password, timeout)
+        return replace(seen, ping=ping, latency_ms=latency_ms)
 
 
 def probe_plaintext(connect: Connect, timeout: float = 5.0) -> str:
@@ -159,12 +161,7 @@ def _ping(
 
 
 def _observation(
-    stream: TlsStream,
-    name: str,
-    chain: Verdict,
-    *,
-    ping: tuple[str, float | None],
-    handshake_ms: float,
+    stream: TlsStream, name: str, chain: Verdict, handshake_ms: float
 ) -> TlsObservation:
     leaf = x509.load_der_x509_certificate(stream.session.getpeercert(binary_form=True) or b"")
     cipher = stream.session.cipher()
@@ -180,8 +177,8 @@ def _observation(
         sans=sans,
         chain_verified=chain,
         name_matches=name_verdict(name, sans),
-        ping=ping[0],
-        latency_ms=ping[1],
+        ping="",
+        latency_ms=None,
         handshake_ms=handshake_ms,
     )
 

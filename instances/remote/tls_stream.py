@@ -1,5 +1,6 @@
 """TLS over any Stream: a socket or an SSH channel, which has no descriptor for `ssl` to wrap."""
 
+import contextlib
 import os
 import ssl
 from collections.abc import Callable
@@ -72,8 +73,17 @@ class TlsStream:
             raise TlsFailed(self._node, message) from e
 
     def sendall(self, payload: bytes, /) -> None:
-        if payload:
+        if not payload:
+            return
+        try:
             self._drive(lambda: self.session.write(payload))
+        except TimeoutError:
+            raise
+        except OSError:
+            # A server that rejects us sends an alert and closes: its reason is still to be read.
+            with contextlib.suppress(OSError):
+                self.recv(1)
+            raise
 
     def recv(self, size: int, /) -> bytes:
         try:
@@ -83,6 +93,9 @@ class TlsStream:
 
     def settimeout(self, timeout: float | None, /) -> None:
         self._stream.settimeout(timeout)
+
+    def shutdown(self, how: int, /) -> None:
+        self._stream.shutdown(how)
 
     def close(self) -> None:
         self._stream.close()

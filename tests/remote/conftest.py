@@ -24,9 +24,20 @@ def strict_sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
         yield server
 
 
-@pytest.fixture(params=["local", "ssh", "ssh without forwarding", "ssh through a jump host"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Host]:
-    opened = open_host(request.param, request, str(tmp_path / "lock"))
+KINDS = ["local", "ssh", "ssh without forwarding", "ssh through a jump host"]
+
+
+@pytest.fixture(params=KINDS, scope="session")
+def host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """Shared by all tests: open it once, as a run does."""
+    opened = open_host(request.param, request, "/nonexistent/lock")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=KINDS)
+def doomed_host(request: pytest.FixtureRequest) -> Iterator[Host]:
+    opened = open_host(request.param, request, "/nonexistent/lock")
     yield opened
     opened.close()
 

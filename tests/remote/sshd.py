@@ -19,7 +19,7 @@ SSHD = Path("/usr/sbin/sshd")
 CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
-HostKey {folder}/host_key
+HostKey {host_key}
 PidFile none
 AuthorizedKeysFile {folder}/authorized_keys
 StrictModes no
@@ -30,7 +30,7 @@ PermitRootLogin prohibit-password
 AllowTcpForwarding {forwarding}
 LogLevel ERROR
 MaxStartups 100
-SetEnv HOME={folder}
+SetEnv HOME={folder} PATH={path}
 """
 
 
@@ -70,13 +70,25 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def running_sshd(folder: Path, *, forwarding: bool = True) -> Iterator[Sshd]:
+def running_sshd(
+    folder: Path,
+    *,
+    forwarding: bool = True,
+    host_key: Path | None = None,
+    path: str = "/usr/bin:/bin",
+) -> Iterator[Sshd]:
     if not SSHD.exists():
         raise AssertionError(f"{SSHD} is missing: install the package openssh-server")
     host_private, host_public = generate_ed25519("")
     private, public = generate_ed25519("redoubt")
     port = free_port()
-    config = CONFIG.format(port=port, folder=folder, forwarding="yes" if forwarding else "no")
+    config = CONFIG.format(
+        port=port,
+        folder=folder,
+        forwarding="yes" if forwarding else "no",
+        host_key=host_key or folder / "host_key",
+        path=path,
+    )
     (folder / "sshd_config").write_text(config)
     (folder / "authorized_keys").write_text(public + "\n")
     (folder / "host_key").touch(0o600)
