@@ -103,7 +103,8 @@ class Firewalld:
         return FirewallChange(
             commands=tuple(command for part in parts for command in part.commands),
             describe=tuple(line for part in parts for line in part.describe),
-            problems=(*(line for part in parts for line in part.problems), *_down(facts, wanted)),
+            problems=tuple(_down(facts, wanted)),
+            warnings=tuple(line for part in parts for line in part.warnings),
             notes=tuple(_notes(facts, wanted)),
         )
 
@@ -185,7 +186,7 @@ def _change(
             *(f"- {where}: zone {zone}: {rule}" for zone, rule in surplus),
             *(f"+ {where}: zone {zone}: {rule}" for zone, rule in missing),
         ),
-        problems=tuple(
+        warnings=tuple(
             f"The zone {zone} is not among firewalld's permanent zones: the rule is gone after a "
             "reboot or a reload. `firewall-cmd --runtime-to-permanent` would keep it."
             for zone in unknown

@@ -111,7 +111,7 @@ class Iptables:
             commands=first.commands + second.commands,
             files={**first.files, **second.files},
             describe=first.describe + second.describe,
-            problems=tuple(dict.fromkeys(first.problems + second.problems)),
+            warnings=tuple(dict.fromkeys(first.warnings + second.warnings)),
             notes=tuple(_notes((four, six), wanted)),
         )
 
@@ -207,13 +207,13 @@ def _with_file(
     owned: frozenset[str],
 ) -> FirewallChange:
     if family.file is None:
-        return replace(change, problems=(_ABSENT.format(family.path),) if specs else ())
+        return replace(change, warnings=(_ABSENT.format(family.path),) if specs else ())
     difference = _difference(saved.read_filter(family.text), specs, owned)
-    text, problems = _edited(family, difference)
+    text, warnings = _edited(family, difference)
     if specs and facts.persistence not in {None, "enabled", "static", "enabled-runtime"}:
-        problems = (*problems, _NOT_LOADED.format(facts.persistence))
+        warnings = (*warnings, _NOT_LOADED.format(facts.persistence))
     if text == family.text:
-        return replace(change, problems=problems)
+        return replace(change, warnings=warnings)
     content = text.encode(errors="surrogateescape")
     return replace(
         change,
@@ -224,19 +224,19 @@ def _with_file(
             *(f"- {family.path}: {rule.spec}" for rule in difference.surplus),
             *(f"+ {family.path}: {spec}" for spec in difference.missing),
         ),
-        problems=problems,
+        warnings=warnings,
     )
 
 
 def _edited(family: Family, difference: _Difference) -> tuple[str, tuple[str, ...]]:
     text = saved.remove_lines(family.text, difference.surplus)
-    problems: list[str] = []
+    warnings: list[str] = []
     for chain, specs in _by_chain(difference.missing).items():
         edited = saved.insert_lines(text, chain, specs)
         if edited is None:
-            problems += [_NOT_IN_FILE.format(family.path, chain, spec) for spec in specs]
+            warnings += [_NOT_IN_FILE.format(family.path, chain, spec) for spec in specs]
         text = edited or text
-    return text, tuple(problems)
+    return text, tuple(warnings)
 
 
 def _by_chain(specs: Sequence[str]) -> Mapping[str, list[str]]:

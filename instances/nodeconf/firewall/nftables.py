@@ -4,7 +4,7 @@ A rule carries its tag as its comment and is deleted by its handle. Handles star
 reloads the ruleset, so a plan is made from facts read in the same breath as it is applied.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from instances.nodeconf.command import Command, Result
@@ -60,10 +60,10 @@ class Nftables:
         return frozenset(c for c in comments if c and c.startswith(prefix))
 
     def present(self, facts: FirewallTexts, tag: str) -> tuple[str, ...]:
-        texts = {handle: text for text, handle in _listed(facts.nft_ruleset)}
+        listed = _listed(facts.nft_ruleset)
         running = [rule for rule in read_ruleset(facts.nft_json).rules if rule.comment == tag]
         return (
-            *(f"in force: {r.chain}: {texts.get(r.handle, f'handle {r.handle}')}" for r in running),
+            *(f"in force: {_line(rule, listed)}" for rule in running),
             *(f"{PATH}: {line}" for line in nft_file.lines_of(_conf(facts), [tag])),
         )
 
@@ -76,11 +76,11 @@ class Nftables:
         ruleset = read_ruleset(facts.nft_json)
         places = [p for rule in wanted for p in _placements(ruleset, rule)]
         owned = frozenset(tags) | {rule.tag for rule in wanted}
-        change = _runtime(ruleset, places, owned)
+        change = _runtime(ruleset, places, owned, _listed(facts.nft_ruleset))
         change = _with_file(change, facts, places, owned)
         return replace(
             change,
-            problems=(*_owned_by_iptables(ruleset, wanted), *change.problems),
+            problems=tuple(_owned_by_iptables(ruleset, wanted)),
             notes=tuple(_notes(ruleset, wanted)),
         )
 
@@ -157,7 +157,10 @@ def _is(rule: NftRule, place: Placement) -> bool:
 
 
 def _runtime(
-    ruleset: Ruleset, places: Sequence[Placement], owned: frozenset[str]
+    ruleset: Ruleset,
+    places: Sequence[Placement],
+    owned: frozenset[str],
+    listed: Mapping[tuple[str, str, int], str],
 ) -> FirewallChange:
     surplus = [rule for rule in ruleset.rules if rule.comment in owned]
     missing: list[Placement] = []
@@ -178,10 +181,7 @@ def _runtime(
     return FirewallChange(
         commands=(command,) if lines else (),
         describe=(
-            *(
-                f"- {r.chain}: the rule with comment {r.comment}, handle {r.handle}"
-                for r in surplus
-            ),
+            *(f"- {_line(rule, listed)}" for rule in surplus),
             *(f"+ {chain}: {render(chain, match)}" for chain, match in missing),
         ),
     )
@@ -210,20 +210,20 @@ def _with_file(
     owned: frozenset[str],
 ) -> FirewallChange:
     if facts.nftables_conf is None:
-        return replace(change, problems=(_ABSENT,) if places else ())
+        return replace(change, warnings=(_ABSENT,) if places else ())
     before = _conf(facts)
-    after, problems = _edited(before, places, owned)
+    after, warnings = _edited(before, places, owned)
     if places and facts.persistence not in {None, "enabled", "static", "enabled-runtime"}:
-        problems = (*problems, _NOT_LOADED.format(facts.persistence))
+        warnings = (*warnings, _NOT_LOADED.format(facts.persistence))
     if after == before:
-        return replace(change, problems=problems)
+        return replace(change, warnings=warnings)
     content = after.encode(errors="surrogateescape")
     return replace(
         change,
         checks=(Command(("nft", "-c", "-f", "-"), stdin=content),),
         files={PATH: content},
         describe=(*change.describe, *_difference(before, after, owned)),
-        problems=problems,
+        warnings=warnings,
     )
 
 
@@ -239,16 +239,16 @@ def _edited(
         else:
             surplus.append(statement)
     text = nft_file.remove(text, surplus)
-    problems: list[str] = []
+    warnings: list[str] = []
     for chain in dict.fromkeys(chain for chain, _ in wanted):
         rules = [rule for key, rule in wanted if key == chain]
         edited = nft_file.insert(text, chain, rules)
         if edited is None and chain == OWN_CHAIN:
             edited = nft_file.append_own_table(text, rules)
         if edited is None:
-            problems += _not_in_file(text, chain, rules)
+            warnings += _not_in_file(text, chain, rules)
         text = edited or text
-    return nft_file.remove_empty_own_table(text), tuple(problems)
+    return nft_file.remove_empty_own_table(text), tuple(warnings)
 
 
 def _not_in_file(text: str, chain: ChainKey, rules: Sequence[str]) -> list[str]:
@@ -283,7 +283,10 @@ def _owned_by_iptables(ruleset: Ruleset, wanted: Sequence[Rule]) -> list[str]:
 
 def _notes(ruleset: Ruleset, wanted: Sequence[Rule]) -> list[str]:
     accepts = [rule for rule in wanted if rule.action == "accept"]
-    open_ports = [rule.port for rule in accepts if not _placements(ruleset, rule)]
+    inputs = [chain.key for chain in ruleset.base("input")]
+    open_ports = [
+        rule.port for rule in accepts if not any(ruleset.blocks(key, rule.port) for key in inputs)
+    ]
     return [f"nothing blocks port {port}" for port in dict.fromkeys(open_ports)]
 
 
@@ -291,9 +294,23 @@ def _conf(facts: FirewallTexts) -> str:
     return (facts.nftables_conf or b"").decode(errors="surrogateescape")
 
 
-def _listed(ruleset: str) -> list[tuple[str, int]]:
-    lines = (line.strip().rpartition(" # handle ") for line in ruleset.splitlines())
-    return [(text, int(handle)) for text, _, handle in lines if handle.isdigit()]
+def _listed(ruleset: str) -> Mapping[tuple[str, str, int], str]:
+    """Return the text of each rule in force by its family, table and handle."""
+    found: dict[tuple[str, str, int], str] = {}
+    family = table = ""
+    for line in ruleset.splitlines():
+        text, _, handle = line.strip().rpartition(" # handle ")
+        if line.startswith("table "):
+            _, family, table, *_ = line.split()
+        elif handle.isdigit():
+            found[family, table, int(handle)] = text
+    return found
+
+
+def _line(rule: NftRule, listed: Mapping[tuple[str, str, int], str]) -> str:
+    # Without the handle: a preview is compared with a later plan, and handles change on a reload.
+    key = (rule.chain.family, rule.chain.table, rule.handle)
+    return f"{rule.chain}: {listed.get(key, f'the rule with comment {rule.comment}')}"
 
 
 _ABSENT = (

@@ -150,7 +150,9 @@ class FirewallChange:
         files: New content of the files that the rules are loaded from at boot. The caller writes
             them atomically, keeping owner, mode and links.
         describe: Lines for the preview, each beginning with + or -.
-        problems: What an operator has to know or do, in sentences.
+        problems: Why what is wanted stays out of reach, in sentences: the port remains closed, or
+            open.
+        warnings: Why it will not last, and what an operator has to do about it.
         notes: Why something needs no change.
     """
 
@@ -159,6 +161,7 @@ class FirewallChange:
     files: Mapping[str, bytes] = field(default_factory=dict)
     describe: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -172,7 +175,7 @@ class Reason:
     """Whether the wanted rules are in place, and why."""
 
     satisfied: bool
-    reason: Literal["InPlace", "NothingBlocks", "NotPersistent", "Differs"]
+    reason: Literal["InPlace", "NothingBlocks", "NotPersistent", "Differs", "OutOfReach"]
     message: str
 
 
@@ -210,7 +213,9 @@ def reason_for(change: FirewallChange) -> Reason:
     if not change.empty:
         return Reason(satisfied=False, reason="Differs", message="; ".join(change.describe))
     if change.problems:
-        return Reason(satisfied=True, reason="NotPersistent", message=" ".join(change.problems))
+        return Reason(satisfied=False, reason="OutOfReach", message=" ".join(change.problems))
+    if change.warnings:
+        return Reason(satisfied=True, reason="NotPersistent", message=" ".join(change.warnings))
     if change.notes:
         return Reason(satisfied=True, reason="NothingBlocks", message="; ".join(change.notes))
     return Reason(satisfied=True, reason="InPlace", message="every rule is in place")
