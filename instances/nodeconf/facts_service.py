@@ -132,9 +132,13 @@ def _several(processes: Sequence[ProcessFacts]) -> NoReturn:
 
 
 def _none(unit: str) -> NoReturn:
-    what = f"There is no unit {unit} here" if unit else "No Redis or Valkey server runs here"
+    what = (
+        f"There is no unit {unit} on this machine."
+        if unit
+        else "No Redis or Valkey server runs here, and none of the usual units exists."
+    )
     raise FactsError(
         "NoServer",
-        f"{what}, and none of the usual units exists. Start the server, "
-        "or enter its unit in the node's settings (systemctl list-units shows it).",
+        f"{what} Start the server, or enter its unit in the node's settings "
+        "(systemctl list-units shows it).",
     )
