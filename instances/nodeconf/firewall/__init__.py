@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from instances.nodeconf.firewall.firewalld import Firewalld
 from instances.nodeconf.firewall.iptables import Iptables
 from instances.nodeconf.firewall.nftables import Nftables
+from instances.nodeconf.firewall.none import NoFirewall
 from instances.nodeconf.firewall.rules import (
     Backend,
     FirewallChange,
@@ -23,6 +24,7 @@ BACKENDS: Mapping[str, Backend] = {
     "iptables": Iptables(),
     "ufw": Ufw(),
     "firewalld": Firewalld(),
+    "none": NoFirewall(),
 }
 
 __all__ = [
