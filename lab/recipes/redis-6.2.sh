@@ -18,3 +18,9 @@ while [ -n "$directive" ]; do
 done
 # Asked as root, it made its log root's.
 rm -rf /var/log/redis/* /var/lib/redis/*
+
+if ! ldd /usr/bin/redis-server | grep -q libsystemd; then
+    # It cannot say that it is ready, which Debian's Type=notify would wait for.
+    mkdir -p /etc/systemd/system/redis-server.service.d
+    printf '[Service]\nType=simple\n' > /etc/systemd/system/redis-server.service.d/type.conf
+fi
