@@ -25,10 +25,12 @@ ADDONS: Mapping[str, str] = {
 class Planner(Protocol):
     """Turns a node into a plan. Made once a run, used by many threads: it holds no ORM objects.
 
-    ``authority_id`` is the authority that issues what the plan's steps issue; None for none.
+    ``authority_id`` is the authority that issues what the plan's steps issue.
     """
 
-    authority_id: int | None
+    @property
+    def authority_id(self) -> int:
+        """The authority's primary key."""
 
     def plan(self, session: "NodeSession") -> "Plan[NodeSession]":
         """Return the plan for this node."""

@@ -1,8 +1,114 @@
 """Reads for pages and commands."""
 
-from addons.models import Run
+from collections.abc import Iterable
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
+from instances.models import NodeGroup
+
+RUNS_UNDER_WAY = (*Run.WAITING, *Run.ACTIVE)
 
 
 def runs_under_way() -> int:
     """Return how many runs are queued or running."""
-    return Run.objects.filter(state__in=[*Run.WAITING, *Run.ACTIVE]).count()
+    return Run.objects.filter(state__in=RUNS_UNDER_WAY).count()
+
+
+def runs_listed() -> QuerySet[Run]:
+    """Return runs for a list: with where they belong and how many nodes are through."""
+    through = Q(nodes__state__in=[RunNode.State.DONE, RunNode.State.UNCHANGED])
+    return (
+        Run.objects.select_related("installation__group__environment")
+        .annotate(node_count=Count("nodes"), nodes_through=Count("nodes", filter=through))
+        .order_by("-pk")
+    )
+
+
+def runs_in_need() -> QuerySet[Run]:
+    """Return runs that wait for a person.
+
+    A stuck one always; one that was put back or refused, or whose preview is ready, while no later
+    run on the same installation has taken its place.
+    """
+    later = Run.objects.filter(
+        installation=OuterRef("installation"), pk__gt=OuterRef("pk")
+    ).exclude(state=Run.State.DISCARDED)
+    unanswered = Q(state__in=[Run.State.PUT_BACK, Run.State.REFUSED, Run.State.PREVIEWED])
+    return (
+        Run.objects.select_related("installation__group__environment")
+        .filter(Q(state=Run.State.STUCK) | unanswered & ~Exists(later))
+        .order_by("-pk")
+    )
+
+
+def run_numbered(pk: int) -> Run | None:
+    """Return a run with where it belongs, or None."""
+    return Run.objects.filter(pk=pk).select_related("installation__group__environment").first()
+
+
+def run_nodes(run: Run) -> list[RunNode]:
+    """Return the nodes of a run in their order."""
+    rows = run.nodes.select_related("node").defer(
+        "node__server_password", "node__facts", "node__fault"
+    )
+    return list(rows)
+
+
+def run_records(run: Run) -> list[StepRecord]:
+    """Return what a run recorded, in order, without what it saw before."""
+    return list(
+        run.records.select_related("node").defer("state", "node__server_password", "node__facts")
+    )
+
+
+def installations_on(group: NodeGroup) -> dict[str, Installation]:
+    """Return a group's installations by add-on, one that was never reached included."""
+    return {each.addon: each for each in Installation.objects.filter(group=group)}
+
+
+def node_installations(installations: Iterable[Installation]) -> list[NodeInstallation]:
+    """Return what is installed on the nodes of installations, without the way back."""
+    return list(
+        NodeInstallation.objects.filter(installation__in=list(installations))
+        .select_related("node", "installation")
+        .defer("baseline", "node__server_password", "node__facts")
+        .order_by("node__name")
+    )
+
+
+def observations(environments: Iterable[int] | None = None) -> list[NodeInstallation]:
+    """Return what was observed of every installed add-on, as little of each row as states need.
+
+    Args:
+        environments: Only of nodes in these; of all where None.
+    """
+    rows = NodeInstallation.objects.filter(installation__generation__gt=0)
+    if environments is not None:
+        rows = rows.filter(installation__group__environment__in=list(environments))
+    return list(
+        rows.select_related("installation__group").only(
+            "conditions",
+            "observed_at",
+            "observed_generation",
+            "node_id",
+            "installation__generation",
+            "installation__addon",
+            "installation__group__environment_id",
+            "installation__group__name",
+        )
+    )
+
+
+def last_runs(installations: Iterable[Installation]) -> dict[int, Run]:
+    """Return the latest run of each installation that has one, discarded previews left out."""
+    latest: dict[int, Run] = {}
+    runs = Run.objects.filter(installation__in=list(installations)).exclude(
+        state=Run.State.DISCARDED
+    )
+    later = Run.objects.filter(
+        installation=OuterRef("installation"), pk__gt=OuterRef("pk")
+    ).exclude(state=Run.State.DISCARDED)
+    for run in runs.exclude(Exists(later)):
+        latest[run.installation_id] = run
+    return latest

@@ -1,6 +1,6 @@
 """A node while a run works on it: its connection, its facts, its server. No ORM in here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ class NodeBrief:
         target: How to log in; the refusal where that may not be tried.
         baseline: The way back that earlier runs of this add-on recorded, by step; empty where the
             add-on is not installed.
+        begun: What this run's earlier attempts recorded, by step.
         certificates: Fingerprints of the certificates issued to this node and not abandoned.
     """
 
@@ -38,6 +39,7 @@ class NodeBrief:
     username: str
     password: Secret
     baseline: Mapping[str, State]
+    begun: Mapping[str, State]
     certificates: frozenset[str]
     installation: int
 
@@ -48,7 +50,7 @@ class NodeSession:
 
     Args:
         run: The run's id; 0 for a look outside any run.
-        issued: Commits a certificate's public part, before its key goes to the node.
+        issued: Commits certificates' public parts, before their keys go to the node.
     """
 
     brief: NodeBrief
@@ -57,7 +59,7 @@ class NodeSession:
     attempt: int
     facts: NodeFacts
     now: Callable[[], datetime]
-    issued: Callable[[Issued], None]
+    issued: Callable[[Sequence[Issued]], None]
     runtime: RuntimeFacts = field(default_factory=RuntimeFacts)
     _redis: RedisClient | None = None
 

@@ -1,5 +1,7 @@
 """The one family of errors that services raise for what a person can mend."""
 
+# ruff: noqa: N818 (the names say what is wrong: `except NotFound` reads as a sentence)
+
 from collections.abc import Mapping
 
 from instances.reason import Reason

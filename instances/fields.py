@@ -10,12 +10,13 @@ from instances.secret import Secret
 from instances.vault import key_ring
 
 if TYPE_CHECKING:
-    _TextField = models.TextField[Secret | str, Secret]
+    _SecretField = models.TextField[Secret | str, Secret]
+    _JSONField = models.TextField[Any, Any]
 else:
-    _TextField = models.TextField
+    _SecretField = _JSONField = models.TextField
 
 
-class EncryptedTextField(_TextField):
+class EncryptedTextField(_SecretField):
     """Text that is a ciphertext in the database and a `Secret` in Python.
 
     The ciphertext names its key and is bound to the model and field it belongs to, so that one
@@ -42,11 +43,11 @@ class EncryptedTextField(_TextField):
     def to_python(self, value: Any) -> Any:
         return value if isinstance(value, Secret) or value is None else Secret(str(value))
 
-    def value_to_string(self, obj: models.Model) -> str:
+    def value_to_string(self, obj: models.Model) -> str:  # noqa: ARG002 -- Django's signature
         raise TypeError("an encrypted field is not serialised: back it up with `manage.py backup`")
 
 
-class EncryptedJSONField(_TextField):
+class EncryptedJSONField(_JSONField):
     """JSON that is a ciphertext in the database and plain data in Python.
 
     For states that may hold a line of somebody's configuration. It cannot be queried by content.
@@ -62,10 +63,12 @@ class EncryptedJSONField(_TextField):
     def from_db_value(
         self, value: str | None, _expression: object, _connection: BaseDatabaseWrapper
     ) -> Any:
-        return json.loads(key_ring().decrypt(value, context=self._context).reveal()) if value else {}
+        return (
+            json.loads(key_ring().decrypt(value, context=self._context).reveal()) if value else {}
+        )
 
     def to_python(self, value: Any) -> Any:
         return value
 
-    def value_to_string(self, obj: models.Model) -> str:
+    def value_to_string(self, obj: models.Model) -> str:  # noqa: ARG002 -- Django's signature
         raise TypeError("an encrypted field is not serialised: back it up with `manage.py backup`")

@@ -156,13 +156,13 @@ class AuditEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.actor_name} {self.verb} {self.target}"
 
-    def save(self, **_kwargs: object) -> None:  # type: ignore[override]
+    def save(self, **_kwargs: object) -> None:
         """Insert the event.
 
         Raises:
             TypeError: The event is stored already.
         """
-        if self.pk is not None:
+        if not self._state.adding:
             raise TypeError("the audit log is append-only")
         super().save(force_insert=True)
 

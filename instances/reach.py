@@ -20,7 +20,7 @@ def ssh_target(machine: Machine, name: str) -> SshTarget:
         raise Conflict(
             Reason(
                 "HostKeyUnconfirmed",
-                f"{name}: the host key of {machine} is not confirmed, so the panel does not log in.",
+                f"{name}: the host key of {machine} is not confirmed, so no login is tried.",
                 "Compare the fingerprint with the machine's own and confirm it.",
             )
         )

@@ -41,9 +41,7 @@ def admin_address(server: ServerFacts) -> str:
     return "::1" if "::1" in bound else bound[0]
 
 
-def open_server(
-    host: Host, server: ServerFacts, username: str, password: Secret
-) -> RedisClient:
+def open_server(host: Host, server: ServerFacts, username: str, password: Secret) -> RedisClient:
     """Open a connection to the server on its plain port, logged in.
 
     Raises:
@@ -77,11 +75,15 @@ def read_runtime(redis: RedisClient) -> RuntimeFacts:
             config.update(_pairs(answer))
     return RuntimeFacts(
         config=config,
-        config_refused=refused and Reason(refused.reason, refused.message, refused.next_step),
+        config_refused=_reason(refused),
         role=info.get("role", ""),
         clients=max(0, int(info.get("connected_clients", "1")) - 1),
         info=info,
     )
+
+
+def _reason(refused: ServerRefused | None) -> Reason | None:
+    return Reason(refused.reason, refused.message, refused.next_step) if refused else None
 
 
 def parse_info(text: str) -> dict[str, str]:

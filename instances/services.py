@@ -12,9 +12,9 @@ from instances.errors import Conflict, Invalid, NotFound
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
 from instances.reason import Reason
 from instances.remote.errors import RemoteError
+from instances.remote.host_key import fingerprint
 from instances.remote.keys import generate_ed25519, public_line
-from instances.remote.known_hosts import host_key_for
-from instances.remote.ssh import fingerprint
+from instances.remote.known_hosts import find_host_keys
 from instances.secret import Secret
 
 DEFAULT_CREDENTIAL = "default"
@@ -70,9 +70,7 @@ def group_create(*, actor: Actor, environment: Environment, name: str) -> NodeGr
     return group
 
 
-def credential_create(
-    *, actor: Actor, name: str, private_key: Secret | None = None
-) -> Credential:
+def credential_create(*, actor: Actor, name: str, private_key: Secret | None = None) -> Credential:
     """Store an SSH key, or make an Ed25519 one where none is given.
 
     Raises:
@@ -154,14 +152,14 @@ def _machine(actor: Actor, request: NodeRequest) -> Machine:
 
 
 def _known_host_key(request: NodeRequest) -> str:
-    line = host_key_for(request.known_hosts, request.address, request.ssh_port)
-    if line is None:
+    lines = find_host_keys(request.known_hosts, request.address, request.ssh_port)
+    if not lines:
         raise Invalid(
             "known_hosts",
             f"The known_hosts file has no key for {request.address}.",
             f"Add it with ssh-keyscan -p {request.ssh_port} {request.address} after comparing it.",
         )
-    return line
+    return next((line for line in lines if line.startswith("ssh-ed25519 ")), lines[0])
 
 
 def _credential(actor: Actor, name: str) -> Credential:

@@ -1,0 +1,1 @@
+"""Encryption in transit: TLS beside the plain port, certificates, firewall rule, verification."""

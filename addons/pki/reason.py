@@ -1,16 +1,5 @@
-"""Why something is so: a code for programs, a message for people."""
+"""Why something is so; the one type for it lives with what everybody may import."""
 
-from dataclasses import dataclass
+from instances.reason import Reason
 
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """An answer to "why".
-
-    Args:
-        code: One CamelCase word that does not change between releases, such as ``NearingExpiry``.
-        message: A sentence for a person.
-    """
-
-    code: str
-    message: str
+__all__ = ["Reason"]

@@ -1,11 +1,13 @@
-"""From a certificate's facts to its row."""
+"""From certificates' facts to their rows."""
+
+from collections.abc import Sequence
 
 from addons.models import Certificate
 from addons.pki.facts import LeafFacts
 
 
 def certificate_record(
-    facts: LeafFacts, *, authority: int | None, node: int | None, run: int | None
+    facts: LeafFacts, *, authority: int, node: int | None, run: int | None
 ) -> Certificate:
     """Return the unsaved row: only what is public of the certificate."""
     return Certificate(
@@ -20,3 +22,8 @@ def certificate_record(
         not_before=facts.not_before,
         not_after=facts.not_after,
     )
+
+
+def store_certificates(records: Sequence[Certificate]) -> None:
+    """Insert the rows."""
+    Certificate.objects.bulk_create(records)

@@ -46,9 +46,7 @@ def _claim(pk: int, holder: str, now: datetime) -> Lease | None:
     free = Q(lease_until=None) | Q(lease_until__lt=now)
     mine = Run.objects.filter(free, pk=pk)
     taken = {"lease_holder": holder, "lease_until": until, "attempt": F("attempt") + 1}
-    if mine.filter(state=Run.State.QUEUED).update(
-        **taken, state=Run.State.RUNNING, started_at=now
-    ):
+    if mine.filter(state=Run.State.QUEUED).update(**taken, state=Run.State.RUNNING, started_at=now):
         _lock_machines(pk)
     elif not mine.filter(state__in=[*Run.ACTIVE, Run.State.PREVIEWING]).update(**taken):
         return None

@@ -9,7 +9,6 @@ from django.db import transaction
 from django.utils import timezone
 
 from addons.actions import UNINSTALL
-from addons.catalogue import addon_named
 from addons.engine.runner import Outcome, Runner
 from addons.models import Certificate, Installation, NodeInstallation, Run, RunNode
 from addons.runs.claim import Lease, run_claim
@@ -103,13 +102,13 @@ def _settle_certificates(run: Run, outcome: Outcome) -> None:
     """A certificate issued in a run serves, or is abandoned: its key never arrived or is gone."""
     issued = Certificate.objects.filter(run=run, state=Certificate.State.ISSUED)
     if outcome is Outcome.SUCCEEDED:
-        serving = NodeInstallation.objects.filter(
-            installation=run.installation_id
-        ).values_list("observed__fingerprint", "observed__client_fingerprint")
+        serving = NodeInstallation.objects.filter(installation=run.installation_id).values_list(
+            "observed__fingerprint", "observed__client_fingerprint"
+        )
         fingerprints = {value for pair in serving for value in pair if value}
         nodes = RunNode.objects.filter(run=run).values("node")
-        Certificate.objects.filter(
-            node__in=nodes, state=Certificate.State.SERVING
-        ).exclude(fingerprint__in=fingerprints).update(state=Certificate.State.REPLACED)
+        Certificate.objects.filter(node__in=nodes, state=Certificate.State.SERVING).exclude(
+            fingerprint__in=fingerprints
+        ).update(state=Certificate.State.REPLACED)
         issued.filter(fingerprint__in=fingerprints).update(state=Certificate.State.SERVING)
     issued.update(state=Certificate.State.ABANDONED)

@@ -3,7 +3,9 @@
 import logging
 
 from addons.engine.step import StepFailed
+from addons.pki.errors import CertificateError
 from instances.errors import DomainError
+from instances.nodeconf.facts import FactsError
 from instances.reason import Reason
 from instances.remote.errors import RemoteError
 
@@ -18,6 +20,10 @@ def explain(error: Exception) -> Reason:
     match error:
         case StepFailed() | DomainError():
             return error.reason
+        case FactsError():
+            return Reason(error.reason, error.message)
+        case CertificateError():
+            return Reason(error.code, error.message)
         case RemoteError():
             return Reason(error.reason, str(error), error.next_step)
     logger.error("an unforeseen %s in a step", type(error).__name__, exc_info=error)

@@ -129,7 +129,7 @@ class DatabaseJournal:
             kind=kind,
             at=timezone.now(),
             says=says,
-            state=state or {},
+            state=dict(state or {}),
         )
 
     def _send(self, write: StepRecord | Callable[[], None]) -> _Entry:

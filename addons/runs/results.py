@@ -5,10 +5,10 @@ from typing import Any
 
 from django.utils import timezone
 
+from addons.actions import UNINSTALL
 from addons.catalogue import addon_named
 from addons.engine.conditions import Condition, merge
 from addons.engine.step import Preview, State
-from addons.actions import UNINSTALL
 from addons.models import NodeInstallation, Run, RunNode
 from instances.errors import fault
 from instances.models import Node
@@ -82,9 +82,7 @@ class NodeResults:
             installation=self._run.installation, node_id=node
         )[0]
 
-    def _observe(
-        self, installed: NodeInstallation, observation: State, now: datetime
-    ) -> None:
+    def _observe(self, installed: NodeInstallation, observation: State, now: datetime) -> None:
         condition = observation.get("condition")
         if condition:
             row: dict[str, Any] = dict(condition)

@@ -95,9 +95,7 @@ def run_stop(*, actor: Actor, run: Run) -> None:
         Conflict: It is not running.
     """
     with transaction.atomic():
-        stopped = Run.objects.filter(pk=run.pk, state=Run.State.RUNNING).update(
-            stop_requested=True
-        )
+        stopped = Run.objects.filter(pk=run.pk, state=Run.State.RUNNING).update(stop_requested=True)
         if not stopped:
             raise _not_in_state(run, "it is not running")
         audit(actor, "run.stop", run)
@@ -127,9 +125,7 @@ def run_resolve(*, actor: Actor, run: Run, note: str) -> None:
         audit(actor, "run.resolve", run, note=note)
 
 
-def _installation(
-    group: NodeGroup, addon: str, action: str, nodes: Sequence[Node]
-) -> Installation:
+def _installation(group: NodeGroup, addon: str, action: str, nodes: Sequence[Node]) -> Installation:
     if not nodes:
         raise Conflict(
             Reason("NoNodes", f"{group} has no nodes.", "Add a node to the group first.")

@@ -1,5 +1,6 @@
 """One node's part in a run: the engine's Work over SSH."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial, reduce
@@ -8,7 +9,7 @@ from addons.catalogue import Planner, addon_named
 from addons.engine.step import Plan, State
 from addons.models import Certificate, NodeInstallation, Run
 from addons.pki.leaf import Issued
-from addons.runs.certificates import certificate_record
+from addons.runs.certificates import certificate_record, store_certificates
 from addons.runs.claim import Lease
 from addons.runs.journal import DatabaseJournal
 from addons.session import WORKSPACES, NodeBrief, NodeSession
@@ -69,9 +70,7 @@ class NodeWork:
 
     def finish(self, session: NodeSession) -> None:
         script = 'rm -rf -- "$1/$2"; rmdir --ignore-fail-on-non-empty -- "$1" 2>/dev/null; exit 0'
-        session.host.run(
-            Command(("bash", "-c", script, "finish", WORKSPACES, str(session.run)))
-        )
+        session.host.run(Command(("bash", "-c", script, "finish", WORKSPACES, str(session.run))))
 
     def close(self, session: NodeSession) -> None:
         try:
@@ -93,14 +92,17 @@ class NodeWork:
             host.end_holder(Holder(self.lease.run, held.attempt or 0, held.pid))
             host.take_lock(self.lease.run, self.lease.attempt)
 
-    def _issued(self, issued: Issued) -> None:
-        record = certificate_record(
-            issued.public,
-            authority=self.planner.authority_id,
-            node=self.node,
-            run=self.lease.run,
-        )
-        self.journal.commit(record.save)
+    def _issued(self, issued: Sequence[Issued]) -> None:
+        records = [
+            certificate_record(
+                each.public,
+                authority=self.planner.authority_id,
+                node=self.node,
+                run=self.lease.run,
+            )
+            for each in issued
+        ]
+        self.journal.commit(lambda: store_certificates(records))
 
 
 def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]:
@@ -122,7 +124,7 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
     )
     return [
         NodeWork(
-            brief=_brief(run, row.node, installed, certificates),
+            brief=_brief(run, row.node, installed, certificates, journal.befores(row.node_id)),
             lease=lease,
             journal=journal,
             planner=planner,
@@ -138,6 +140,7 @@ def _brief(
     node: Node,
     installed: dict[int, NodeInstallation],
     certificates: dict[int, set[str]],
+    begun: Mapping[str, State],
 ) -> NodeBrief:
     row = installed.get(node.pk)
     return NodeBrief(
@@ -150,6 +153,7 @@ def _brief(
         username=node.server_username,
         password=node.server_password,
         baseline=_baseline(run, row) if row else {},
+        begun=begun,
         certificates=frozenset(certificates.get(node.pk, ())),
         installation=run.installation_id,
     )

@@ -6,6 +6,8 @@ import secrets
 import selectors
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from typing import IO, Self
 
@@ -24,6 +26,9 @@ class ProcessPipe:
             argv, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, start_new_session=True
         )
         self._stdin, self._stdout, self._stderr = self._streams()
+        self._closed = False
+        self._closing = threading.Lock()
+        self._reading = threading.Lock()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
         self._selector.register(self._stderr, selectors.EVENT_READ)
@@ -36,16 +41,26 @@ class ProcessPipe:
 
     def send_all(self, payload: bytes) -> None:
         view = memoryview(payload)
-        while view:
-            view = view[os.write(self._stdin.fileno(), view) :]
+        try:
+            while view:
+                view = view[os.write(self._stdin.fileno(), view) :]
+        except ValueError as e:
+            # `close` on another thread closed the pipe.
+            raise EOFError from e
 
     def receive(self, timeout: float) -> tuple[bytes, bytes]:
-        if not self._selector.get_map():
-            raise EOFError
-        ready = [key.fileobj for key, _ in self._selector.select(max(0.0, timeout))]
-        if not ready:
-            raise TimeoutError
-        return self._read(self._stdout, ready), self._read(self._stderr, ready)
+        until = time.monotonic() + timeout
+        while True:
+            with self._reading:
+                if self._closed or not self._selector.get_map():
+                    raise EOFError
+                # In slices, so that `close` on another thread need not wait for the timeout.
+                wait = min(0.1, max(0.0, until - time.monotonic()))
+                ready = [key.fileobj for key, _ in self._selector.select(wait)]
+                if ready:
+                    return self._read(self._stdout, ready), self._read(self._stderr, ready)
+            if time.monotonic() >= until:
+                raise TimeoutError
 
     def _read(self, stream: IO[bytes], ready: Sequence[object]) -> bytes:
         if stream not in ready:
@@ -57,15 +72,21 @@ class ProcessPipe:
 
     def close(self) -> None:
         """Close the pipes; whatever does not end by itself within a second is killed."""
-        self._selector.close()
-        for stream in (self._stdin, self._stdout, self._stderr):
-            stream.close()
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        self._stdin.close()
         try:
             self.process.wait(1)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
+        with self._reading:
+            self._selector.close()
+            self._stdout.close()
+            self._stderr.close()
 
 
 class LocalHost(ShellHost):

@@ -1,0 +1,76 @@
+"""The authority that an environment issues from."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from addons.models import Authority, EnvironmentAuthority
+from addons.pki.authority import create_authority
+from addons.pki.facts import read_certificate
+from addons.pki.keys import KeyType
+from addons.pki.serial import new_serial
+from instances.audit import PANEL, audit
+from instances.errors import NotFound
+from instances.models import Environment
+from instances.reason import Reason
+
+
+def issuing_authority(environment: Environment) -> Authority:
+    """Return the authority that the environment issues from.
+
+    Raises:
+        NotFound: It has none yet: the first install makes it.
+    """
+    link = (
+        EnvironmentAuthority.objects.select_related("authority")
+        .filter(environment=environment, phase=EnvironmentAuthority.Phase.ISSUING)
+        .first()
+    )
+    if link is None:
+        raise NotFound(
+            Reason(
+                "NoAuthority",
+                f"Environment “{environment}” has no authority yet.",
+                "The first install of the encryption add-on makes one.",
+            )
+        )
+    return link.authority
+
+
+def authority_ensure(*, environment: Environment, key_type: KeyType, now: datetime) -> Authority:
+    """Return the environment's issuing authority, made where there is none yet."""
+    with transaction.atomic():
+        # One writer at a time: two first installs in one environment must not make two.
+        Environment.objects.select_for_update().get(pk=environment.pk)
+        try:
+            return issuing_authority(environment)
+        except NotFound:
+            return _create(environment, key_type, now)
+
+
+def _create(environment: Environment, key_type: KeyType, now: datetime) -> Authority:
+    certificate, key = create_authority(
+        name=environment.name, key_type=key_type, now=now, serial=new_serial()
+    )
+    facts = read_certificate(certificate)
+    authority = Authority.objects.create(
+        name=facts.common_name,
+        certificate=certificate,
+        private_key=key,
+        key_type=facts.key_type,
+        fingerprint=facts.fingerprint_sha256,
+        not_before=facts.not_before,
+        not_after=facts.not_after,
+    )
+    EnvironmentAuthority.objects.create(environment=environment, authority=authority)
+    audit(PANEL, "authority.create", authority, environment=environment.name)
+    return authority
+
+
+def trusted_authorities(environment: Environment) -> list[str]:
+    """Return the certificates of all authorities that the environment trusts, PEM."""
+    return list(
+        Authority.objects.filter(environment_links__environment=environment).values_list(
+            "certificate", flat=True
+        )
+    )

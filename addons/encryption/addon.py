@@ -1,0 +1,79 @@
+"""The encryption add-on, as the catalogue knows it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from addons.actions import INSTALL, UNINSTALL
+from addons.authorities import authority_ensure, trusted_authorities
+from addons.catalogue import Action, AddOn, Planner
+from addons.encryption.forms import EncryptionForm
+from addons.encryption.issuer import Issuer
+from addons.encryption.planner import InstallPlanner, UninstallPlanner
+from addons.encryption.spec import EncryptionSpec, parse
+from addons.encryption.steps.configuration import merge_configuration
+from addons.models import Run
+from addons.pki.bundle import trust_bundle
+from addons.pki.keys import KeyType
+
+
+class EncryptionAddOn:
+    """TLS beside the plain port, certificates, firewall rule, verification."""
+
+    slug = "encryption"
+    title = "Encryption in transit"
+    summary = (
+        "TLS beside the plain port: a certificate for each node, the firewall rule, and a real "
+        "handshake as proof. Nobody is disconnected."
+    )
+    icon = "lock"
+    actions: Mapping[str, Action] = {
+        INSTALL: Action(INSTALL, "Install encryption", "Installing"),
+        UNINSTALL: Action(UNINSTALL, "Uninstall encryption", "Uninstalling", destroys=True),
+    }
+    form: type[forms.Form] = EncryptionForm
+
+    def parse(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        return parse(settings).as_json()
+
+    def planner(self, run: Run) -> Planner:
+        spec = EncryptionSpec.from_json(run.spec)
+        environment = run.installation.group.environment
+        now = timezone.now()
+        authority = authority_ensure(
+            environment=environment, key_type=KeyType(spec.key_type), now=now
+        )
+        issuer = Issuer(
+            certificate_pem=authority.certificate,
+            key=authority.private_key,
+            trusted=trust_bundle(trusted_authorities(environment), now=now),
+            key_type=KeyType(spec.key_type),
+            lifetime_days=spec.lifetime_days,
+        )
+        kind = UninstallPlanner if run.action == UNINSTALL else InstallPlanner
+        return kind(spec, issuer, authority.pk)
+
+    def merge_baselines(
+        self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if step == "configuration":
+            return merge_configuration(first, later)
+        if step == "runtime":
+            return {"values": {**later["values"], **first["values"]}}
+        if step == "firewall":
+            return {**first, "wanted": later["wanted"]}
+        return first
+
+    def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+        shown = EncryptionSpec.from_json(spec)
+        fields = self.form().fields
+        return [
+            (str(field.label), ", ".join(value) if isinstance(value, tuple) else str(value))
+            for name, field in fields.items()
+            if (value := getattr(shown, name)) not in ("", ())
+        ]
+
+
+ADDON: AddOn = EncryptionAddOn()

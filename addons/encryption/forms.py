@@ -1,0 +1,101 @@
+"""The add-on's settings as a form: plain explanations, safe defaults."""
+
+from typing import Any
+
+from django import forms
+
+from addons.encryption.spec import EncryptionSpec, parse
+from addons.pki.keys import KeyType
+from instances.errors import Invalid
+
+_DEFAULT = EncryptionSpec()
+
+
+class EncryptionForm(forms.Form):
+    """Field names are the setting keys; values are text, as behind ``--set``."""
+
+    tls_port = forms.IntegerField(
+        label="TLS port",
+        min_value=1,
+        max_value=65535,
+        initial=_DEFAULT.tls_port,
+        help_text="Opened beside the plain port, which goes on as before.",
+    )
+    tls_auth_clients = forms.ChoiceField(
+        label="Client certificates",
+        choices=[
+            ("optional", "Optional: checked where a client presents one"),
+            ("required", "Required: clients without one are refused"),
+            ("no", "No: not asked for"),
+        ],
+        initial=_DEFAULT.tls_auth_clients,
+    )
+    networks = forms.CharField(
+        label="Open to",
+        required=False,
+        help_text="Networks such as 10.0.0.0/8, separated by commas. Empty opens it to anywhere.",
+    )
+    bind = forms.ChoiceField(
+        label="Addresses to listen on",
+        choices=[
+            ("keep", "Keep them as they are"),
+            ("node", "Add the node's own address"),
+        ],
+        initial=_DEFAULT.bind,
+        help_text=(
+            "Adding the address exposes the plain port too: without a password Redoubt closes that "
+            "one from outside."
+        ),
+    )
+    protected_mode = forms.ChoiceField(
+        label="Protected mode",
+        choices=[("keep", "Keep it as it is"), ("no", "Switch it off")],
+        initial=_DEFAULT.protected_mode,
+        help_text="While it is on, a server without a password denies other machines, TLS or not.",
+    )
+    apply = forms.ChoiceField(
+        label="How to apply",
+        choices=[
+            ("live", "Live where the server can; else one restart"),
+            ("restart", "By a restart"),
+        ],
+        initial=_DEFAULT.apply,
+        help_text="Redis from 6.2 on and Valkey take it live: nobody is disconnected.",
+    )
+    lifetime_days = forms.IntegerField(
+        label="Certificate lifetime, days",
+        min_value=1,
+        max_value=3650,
+        initial=_DEFAULT.lifetime_days,
+        help_text="Never past the end of the environment's authority.",
+    )
+    key_type = forms.ChoiceField(
+        label="Key type",
+        choices=[
+            (KeyType.EC_P256.value, "EC P-256: small and quick"),
+            (KeyType.RSA_3072.value, "RSA 3072: for clients that know nothing else"),
+        ],
+        initial=_DEFAULT.key_type,
+    )
+    directory = forms.CharField(
+        label="Directory on the node",
+        required=False,
+        help_text="Empty: /etc/redis/tls, or /etc/valkey/tls on Valkey.",
+    )
+    adopt = forms.ChoiceField(
+        label="A server that speaks TLS already",
+        choices=[
+            ("no", "Refuse, and say so"),
+            ("yes", "Take it into view as it is, change nothing"),
+        ],
+        initial=_DEFAULT.adopt,
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Check everything as the terminal does."""
+        cleaned = super().clean() or {}
+        try:
+            parse({key: str(value) for key, value in cleaned.items()})
+        except Invalid as error:
+            self.add_error(error.field or None, f"{error.reason.message} {error.reason.next_step}")
+        return cleaned

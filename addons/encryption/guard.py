@@ -1,0 +1,93 @@
+"""The guard: a unit on the node that puts the old configuration back if the panel goes silent.
+
+It is armed before a restart and disarmed after the proof. Its timer starts again after a reboot,
+so a node that reboots in between is put back too. AccuracySec: without it systemd may wait up to a
+minute longer (systemd.timer(5)).
+"""
+
+from instances.nodeconf.command import Command
+
+SECONDS = 120
+
+_UNIT_DIRECTORY = "/etc/systemd/system"
+
+# In place of the path, only root can change what the unit runs: the workspace is root's, 0700.
+_ARM = r"""
+set -eu
+unit=$1 workspace=$2 server=$3 conf=$4 backup=$5 after=$6 seconds=$7
+mkdir -p -m 0700 -- "$workspace"
+rm -f -- "$workspace/fired"
+cat >"$workspace/guard.sh" <<'SCRIPT'
+#!/bin/sh
+server=$1 conf=$2 backup=$3 after=$4 workspace=$5 unit=$6
+path=$(readlink -e -- "$conf") || path=$conf
+if [ "$(sha256sum <"$path" | cut -d' ' -f1)" = "$after" ]; then
+  cp --attributes-only --preserve=all -- "$path" "$path.redoubt-guard"
+  cat -- "$backup" >"$path.redoubt-guard"
+  mv -fT -- "$path.redoubt-guard" "$path"
+  systemctl reset-failed -- "$server"
+  systemctl restart -- "$server"
+  : >"$workspace/fired"
+fi
+systemctl disable --no-reload -- "$unit.timer"
+rm -f -- "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service"
+SCRIPT
+cat >"$8/$unit.service" <<UNIT
+[Unit]
+Description=Redoubt puts the old configuration of $server back
+[Service]
+Type=oneshot
+ExecStart=/bin/sh $workspace/guard.sh "$server" "$conf" "$backup" "$after" "$workspace" "$unit"
+UNIT
+cat >"$8/$unit.timer" <<UNIT
+[Unit]
+Description=Redoubt waits for the panel to confirm a change of $server
+[Timer]
+OnActiveSec=$seconds
+AccuracySec=100ms
+[Install]
+WantedBy=timers.target
+UNIT
+systemctl daemon-reload
+systemctl enable --now --quiet -- "$unit.timer"
+"""
+
+_DISARM = r"""
+unit=$1 workspace=$2
+if [ -e "$3/$unit.timer" ] || [ -e "$3/$unit.service" ]; then
+  systemctl disable --now --quiet -- "$unit.timer" 2>/dev/null
+  while systemctl is-active --quiet -- "$unit.service"; do sleep 0.1; done
+  rm -f -- "$3/$unit.timer" "$3/$unit.service"
+  systemctl daemon-reload
+fi
+if [ -e "$workspace/fired" ]; then echo fired; fi
+exit 0
+"""
+
+
+def unit_name(run: int) -> str:
+    """Return the guard's unit for a run."""
+    return f"redoubt-guard-{run}"
+
+
+def arm_command(
+    run: int, *, workspace: str, server: str, config: str, backup: str, after: str
+) -> Command:
+    """Arm the guard.
+
+    Args:
+        server: The unit to restart.
+        config: The path of the configuration file.
+        backup: Where the old one waits.
+        after: SHA-256 of the new one: a file that others changed since is left alone.
+    """
+    argv = (
+        "bash", "-c", _ARM, "arm",
+        unit_name(run), workspace, server, config, backup, after, str(SECONDS), _UNIT_DIRECTORY,
+    )  # fmt: skip
+    return Command(argv)
+
+
+def disarm_command(run: int, *, workspace: str) -> Command:
+    """Disarm the guard, waiting for one that is at work; prints ``fired`` where it was."""
+    return Command(("bash", "-c", _DISARM, "disarm", unit_name(run), workspace, _UNIT_DIRECTORY))

@@ -1,0 +1,212 @@
+"""Certificates on a node: which files, whose, and the scripts that put them in place.
+
+``DIR/server`` and ``DIR/client`` are links into ``DIR/generations/ID``, each swapped by one
+rename, so that certificate and key never mismatch and the paths in redis.conf never change.
+"""
+
+import base64
+import io
+import tarfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from posixpath import join
+from typing import Any
+
+from addons.pki.leaf import Issued
+from instances.nodeconf.command import Command
+from instances.secret import Secret
+
+DEFAULT_DIRECTORY = {"redis": "/etc/redis/tls", "valkey": "/etc/valkey/tls"}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths below one directory."""
+
+    directory: str
+
+    @property
+    def certificate(self) -> str:
+        return join(self.directory, "server/server.crt")
+
+    @property
+    def key(self) -> str:
+        return join(self.directory, "server/server.key")
+
+    @property
+    def trusted(self) -> str:
+        """What the server trusts."""
+        return join(self.directory, "server/root.crt")
+
+    @property
+    def client_certificate(self) -> str:
+        return join(self.directory, "client/client.crt")
+
+
+_FUNCTIONS = r"""
+set -eu
+umask 022
+dir=$1
+swap() {
+  ln -sfn -- "generations/$1/$2" "$dir/.$2.new" && mv -fT -- "$dir/.$2.new" "$dir/$2"
+}
+unlink_ours() {
+  for name in server client; do
+    case $(readlink -- "$dir/$name" || true) in generations/*) rm -f -- "$dir/$name" ;; esac
+  done
+  rm -f -- "$dir/.server.new" "$dir/.client.new"
+}
+keep_only() {
+  local each
+  for each in "$dir"/generations/*; do
+    [ -e "$each" ] || continue
+    [ -n "$1" ] && [ "${each##*/}" = "$1" ] || rm -rf -- "$each"
+  done
+}
+"""
+
+LIST = r"""
+find "$1" -mindepth 1 -maxdepth 4 -printf '%y %m %u %g %P\t%l\n' 2>/dev/null
+while [ "$1" != / ] && [ ! -e "$1" ]; do
+  printf 'missing %s\n' "$1"
+  set -- "$(dirname -- "$1")"
+done
+exit 0
+"""
+
+PUT = (
+    _FUNCTIONS
+    + r"""
+new=$2 old=$3 workspace=$4
+mkdir -p -- "$dir/generations"
+chown root:root -- "$dir" "$dir/generations"
+chmod 00755 -- "$dir" "$dir/generations"
+keep_only "$old"
+mkdir -m 0755 -- "$dir/generations/$new"
+base64 -d | tar -x -p --same-owner -f - -C "$dir/generations/$new"
+if command -v restorecon >/dev/null; then restorecon -R -- "$dir"; fi
+sync -- "$dir/generations/$new"/*/*
+swap "$new" server
+swap "$new" client
+sync -- "$dir/"
+if [ -n "$old" ]; then
+  mkdir -p -m 0700 -- "$workspace/generations"
+  mv -f -- "$dir/generations/$old" "$workspace/generations/"
+fi
+"""
+)
+
+REMOVE = (
+    _FUNCTIONS
+    + r"""
+workspace=$2
+shift 2
+if [ -d "$dir/generations" ]; then
+  mkdir -p -m 0700 -- "$workspace/generations"
+  for each in "$dir"/generations/*; do
+    [ -e "$each" ] && mv -f -- "$each" "$workspace/generations/"
+  done
+fi
+unlink_ours
+[ ! -d "$dir/generations" ] || rmdir -- "$dir/generations"
+for each; do
+  [ ! -d "$each" ] || rmdir --ignore-fail-on-non-empty -- "$each"
+done
+"""
+)
+
+BACK = (
+    _FUNCTIONS
+    + r"""
+old=$2 workspace=$3
+shift 3
+if [ -n "$old" ]; then
+  mkdir -p -- "$dir/generations"
+  chown root:root -- "$dir" "$dir/generations"
+  chmod 00755 -- "$dir" "$dir/generations"
+  if [ ! -d "$dir/generations/$old" ]; then
+    mv -f -- "$workspace/generations/$old" "$dir/generations/"
+  fi
+  swap "$old" server
+  swap "$old" client
+else
+  unlink_ours
+fi
+keep_only "$old"
+[ -n "$old" ] || [ ! -d "$dir/generations" ] || rmdir -- "$dir/generations"
+for each; do
+  [ ! -d "$each" ] || rmdir --ignore-fail-on-non-empty -- "$each"
+done
+"""
+)
+
+
+def list_command(directory: str) -> Command:
+    """List what is below the directory, and which of its ancestors are missing."""
+    return Command(("bash", "-c", LIST, "list", directory))
+
+
+def parse_list(text: str) -> dict[str, Any]:
+    """Return {missing, links, strangers, generation} of what `list_command` printed.
+
+    ``missing`` are the directories that do not exist, the deepest first; ``strangers`` what stands
+    where ours belongs and is not ours.
+    """
+    missing, links, strangers = [], {}, []
+    for line in text.splitlines():
+        if line.startswith("missing "):
+            missing.append(line.removeprefix("missing "))
+            continue
+        kind, _mode, _user, _group, rest = line.split(" ", 4)
+        path, _, target = rest.partition("\t")
+        if path in {"server", "client"}:
+            if kind == "l" and target.startswith("generations/"):
+                links[path] = target
+            else:
+                strangers.append(path)
+    generation = links.get("server", "").removeprefix("generations/").removesuffix("/server")
+    return {
+        "missing": missing,
+        "links": links,
+        "strangers": strangers,
+        "generation": generation,
+    }
+
+
+def put_command(directory: str, *, new: str, old: str, workspace: str, archive: Secret) -> Command:
+    """Unpack a generation and swap the links to it; the old one waits in the workspace."""
+    return Command(("bash", "-c", PUT, "put", directory, new, old, workspace), stdin=archive)
+
+
+def remove_command(directory: str, *, workspace: str, created: Sequence[str]) -> Command:
+    """Take everything of ours away, into the workspace, and the directories that we made."""
+    return Command(("bash", "-c", REMOVE, "remove", directory, workspace, *created))
+
+
+def back_command(directory: str, *, old: str, workspace: str, created: Sequence[str]) -> Command:
+    """Put the old generation back, or nothing where there was none."""
+    return Command(("bash", "-c", BACK, "back", directory, old, workspace, *created))
+
+
+def archive(*, server: Issued, client: Issued, trusted: str, group: str, now: datetime) -> Secret:
+    """Pack one generation: the server can read its own, nobody else reads a key."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content, mode, owner in (
+            ("server", "", 0o755, "root"),
+            ("server/server.crt", server.certificate_pem, 0o644, "root"),
+            ("server/server.key", server.key.reveal(), 0o640, group),
+            ("server/root.crt", trusted, 0o644, "root"),
+            ("client", "", 0o755, "root"),
+            ("client/client.crt", client.certificate_pem, 0o644, "root"),
+            ("client/client.key", client.key.reveal(), 0o600, "root"),
+            ("client/root.crt", trusted, 0o644, "root"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.mode, info.mtime = mode, int(now.timestamp())
+            info.uname, info.gname = "root", owner
+            info.type = tarfile.REGTYPE if content else tarfile.DIRTYPE
+            info.size = len(content.encode())
+            tar.addfile(info, io.BytesIO(content.encode()))
+    return Secret(base64.b64encode(buffer.getvalue()).decode("ascii"))

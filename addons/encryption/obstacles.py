@@ -1,0 +1,170 @@
+"""What stands in the way of an install, and what a person should know before it. Pure."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from addons.encryption.spec import EncryptionSpec
+from addons.encryption.wanted import Wanted, denied_by_protected_mode
+from addons.session import NodeSession
+from instances.nodeconf.redis_conf import edit
+from instances.reason import Reason
+
+CLOCK_TOLERANCE_SECONDS = 300
+DISK_NEEDED_BYTES = 16 * 1024 * 1024
+TIGHT_INODES = 64
+
+
+def node_obstacles(node: NodeSession, now: datetime) -> Iterator[Reason]:
+    """Yield what makes any change on this node unwise: disk, clock, health."""
+    for path, free in node.facts.disk_free.items():
+        if free.bytes < DISK_NEEDED_BYTES or (free.inodes or TIGHT_INODES) < TIGHT_INODES:
+            yield Reason(
+                "DiskFull",
+                f"{node.name}: only {free.bytes // 1024} KiB are free under {path}.",
+                "Free some space there first.",
+            )
+    # The look took a moment, so a difference of seconds is the network's, not the clock's.
+    off = node.facts.clock - now.timestamp()
+    if abs(off) > CLOCK_TOLERANCE_SECONDS:
+        yield Reason(
+            "ClockOff",
+            f"{node.name}: its clock is {abs(off) / 60:.0f} minutes "
+            f"{'ahead' if off > 0 else 'behind'}; certificates would look wrong to it.",
+            "Set its clock, for example with timedatectl set-ntp true.",
+        )
+    if node.runtime.info.get("loading") == "1":
+        yield Reason(
+            "Loading",
+            f"{node.name}: the server is still loading its data.",
+            "Wait until it has, and try again.",
+        )
+
+
+def install_obstacles(
+    node: NodeSession, spec: EncryptionSpec, wanted: Wanted, *, ours: bool
+) -> Iterator[Reason]:
+    """Yield what makes this install impossible.
+
+    Args:
+        ours: Whether the add-on is on the node already, so that its TLS port is our own.
+    """
+    yield from node_obstacles(node, node.now())
+    server = node.server
+    if server.tls_supported is False:
+        yield Reason(
+            "NoTls",
+            f"{node.name}: this {server.product} {server.version_text} is built without TLS "
+            f"({server.tls_reason}).",
+            "Install a build with TLS, such as the distribution's.",
+        )
+    if not ours:
+        yield from _taken(node, spec)
+    yield from _shadowed(node, wanted)
+    if not server.config.directory_writable:
+        yield Reason(
+            "ConfigReadOnly",
+            f"{node.name}: no file can be written beside {server.config.path}.",
+            "Make the file system writable.",
+        )
+    if spec.bind == "node" and wanted.loopback_only:
+        yield Reason(
+            "NoAddress",
+            f"{node.name}: none of the addresses that clients use is one of its own.",
+            "Give the node a client address that `ip addr` shows on it.",
+        )
+    if not wanted.loopback_only and denied_by_protected_mode(spec, server, node.runtime):
+        yield Reason(
+            "ProtectedMode",
+            f"{node.name}: protected mode answers -DENIED to other machines, over TLS too.",
+            "Set a password on the server, or choose protected_mode=no.",
+        )
+
+
+def _taken(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
+    server = node.server
+    running = int(node.runtime.config.get("tls-port") or 0) or server.tls_port
+    if running:
+        yield Reason(
+            "AlreadyTls",
+            f"{node.name}: the server speaks TLS on {running} already, not set up by Redoubt.",
+            "Choose adopt=yes to take it into view as it is; it is never overwritten.",
+        )
+        return
+    listener = node.facts.listener(spec.tls_port)
+    if listener is not None:
+        yield Reason(
+            "PortTaken",
+            f"{node.name}: port {spec.tls_port} is in use by {listener.process or 'a process'}.",
+            "Choose another tls_port.",
+        )
+
+
+def _shadowed(node: NodeSession, wanted: Wanted) -> Iterator[Reason]:
+    server = node.server
+    edited = edit(
+        server.config.content,
+        wanted.lines,
+        includes=server.config.includes,
+        command_line=server.command_line,
+    )
+    for name, source in edited.without_effect.items():
+        yield Reason(
+            "Overridden",
+            f"{node.name}: {name} is set by {source} too, which wins over {server.config.path}.",
+            "Remove it there first.",
+        )
+
+
+def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) -> Iterator[Reason]:
+    """Yield what a person should know before confirming."""
+    server = node.server
+    if wanted.loopback_only:
+        yield Reason(
+            "LoopbackOnly",
+            f"{node.name} listens on loopback only, so other machines cannot use TLS either.",
+            "Choose bind=node to add its address.",
+        )
+    if spec.apply == "live" and not wanted.live:
+        yield Reason("NeedsRestart", f"{node.name}: {_why_restart(node)}, so it restarts once.")
+    if spec.bind == "node" and not wanted.loopback_only:
+        closed = any(rule.action == "drop" for rule in wanted.rules)
+        what = "a rule closes it from outside" if closed else "its password protects it"
+        yield Reason(
+            "PlainPortExposed",
+            f"{node.name}: the new address is the plain port {server.port}'s too; {what}.",
+        )
+    if (
+        not wanted.loopback_only
+        and not server.requires_password
+        and (spec.tls_auth_clients != "required")
+    ):
+        yield Reason(
+            "NoPassword",
+            f"{node.name}: who reaches the TLS port needs neither password nor certificate.",
+            "Set a password on the server, or choose tls_auth_clients=required.",
+        )
+    if node.runtime.info.get("cluster_enabled") == "1" and server.version < (7, 2):
+        yield Reason(
+            "ClusterRedirects",
+            f"{node.name}: this cluster's redirections name the plain port, to TLS clients too.",
+        )
+
+
+def _why_restart(node: NodeSession) -> str:
+    refused = node.runtime.config_refused
+    if refused is not None:
+        return f"CONFIG cannot be used ({refused.code})"
+    if node.server.outdated:
+        return "its program was replaced since it started"
+    return f"{node.server.product} {node.server.version_text} cannot open a TLS port live"
+
+
+def uninstall_warnings(node: NodeSession, connections: int | None) -> Iterator[Reason]:
+    """Yield whom an uninstall would cut off from new connections."""
+    if connections:
+        yield Reason(
+            "TlsInUse",
+            f"{node.name}: {connections} connection{'s' * (connections != 1)} on TLS now; "
+            "open ones go on where no restart is needed, new ones are refused.",
+            "Move these clients to the plain port first.",
+        )

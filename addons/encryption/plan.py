@@ -1,0 +1,95 @@
+"""The plans of the encryption add-on: its steps, what stands in their way, the proof."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from addons.encryption.adopt import observe
+from addons.encryption.issuer import Issuer
+from addons.encryption.layout import Layout
+from addons.encryption.probe import plaintext_of, tls_closed, verify
+from addons.encryption.spec import EncryptionSpec
+from addons.encryption.steps.firewall import FirewallRules
+from addons.engine.step import Goal, State, Step, StepFailed
+from addons.session import NodeSession
+from instances.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionPlan:
+    """Leads one node to TLS beside plaintext, or away from it.
+
+    Args:
+        found: Obstacles, from the facts.
+        known: Warnings, from the facts.
+        encrypted_before: Whether the node spoke TLS through this add-on before the run.
+        encrypted_after: Whether it does when the run has succeeded.
+        local: Whether only the node itself can reach the server.
+    """
+
+    steps: Sequence[Step[NodeSession]]
+    found: Sequence[Reason]
+    known: Sequence[Reason]
+    firewall: FirewallRules
+    spec: EncryptionSpec
+    layout: Layout
+    issuer: Issuer
+    encrypted_before: bool
+    encrypted_after: bool
+    local: bool
+
+    @property
+    def obstacles(self) -> Sequence[Reason]:
+        """What the facts and the firewall's look say stands in the way."""
+        blocked = [Reason("FirewallOutOfReach", text) for text in self.firewall.problems]
+        return (*self.found, *blocked)
+
+    @property
+    def warnings(self) -> Sequence[Reason]:
+        """What a person should know before confirming."""
+        told = [Reason("Firewall", text) for text in self.firewall.warnings]
+        return (*self.known, *told)
+
+    def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:
+        """Prove by handshake that TLS is served, or that it is gone and plaintext answers."""
+        encrypted = self.encrypted_after if goal is Goal.FORWARD else self.encrypted_before
+        if encrypted:
+            seen = verify(node, self.spec, self.layout, self.issuer, local=self.local)
+            return seen.sentences(self.issuer.facts.common_name), seen.as_json()
+        said = plaintext_of(node)
+        if not tls_closed(node, self.spec.tls_port):
+            raise StepFailed(
+                Reason(
+                    "StillListening",
+                    f"{node.name}: something still listens on port {self.spec.tls_port}.",
+                    "Look with ss -ltnp on the node what it is.",
+                )
+            )
+        return [f"verified: TLS is off, the plain port answers as before ({said})"], {}
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionPlan:
+    """Takes a server that speaks TLS already into view; it has no steps and changes nothing."""
+
+    obstacles: Sequence[Reason]
+    warnings: Sequence[Reason]
+    port: int
+    issuer: Issuer
+    steps: Sequence[Step[NodeSession]] = ()
+
+    def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
+        """Look at what is served; its authority is not ours, so its chain is not judged."""
+        return observe(node, self.port, self.issuer)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPlan:
+    """Lets an adopted server out of view: nothing was changed there, so nothing is put back."""
+
+    obstacles: Sequence[Reason] = ()
+    warnings: Sequence[Reason] = ()
+    steps: Sequence[Step[NodeSession]] = ()
+
+    def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
+        """There is nothing to prove."""
+        return [f"{node.name} is no longer in view; it keeps its own TLS settings"], {}

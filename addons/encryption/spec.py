@@ -1,0 +1,142 @@
+"""What can be asked of the encryption add-on, and what is asked where nothing is said."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from ipaddress import ip_network
+from typing import Any
+
+from addons.pki.errors import CertificateError
+from addons.pki.keys import KeyType
+from addons.pki.validity import validate_lifetime
+from instances.errors import Invalid
+
+AUTH_CLIENTS = {"no": "no", "optional": "optional", "required": "yes"}
+"""Our word to redis.conf's for ``tls-auth-clients``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncryptionSpec:
+    """The settings of the add-on.
+
+    Args:
+        tls_port: The port for TLS beside the plain one.
+        tls_auth_clients: Whether clients present a certificate: ``no``, ``optional``, ``required``.
+        bind: ``keep`` the addresses the server listens on, or add the ``node``'s own.
+        protected_mode: ``keep`` it, or switch it off by saying ``no``.
+        apply: ``live`` where the server can (else a restart), or always a ``restart``.
+        networks: From where the port is open; empty for anywhere.
+        lifetime_days: Of the certificates.
+        key_type: Of authority and certificates.
+        directory: Of the certificates on the node; empty for the server's usual one.
+        adopt: ``yes`` takes a server that speaks TLS already into view, and changes nothing.
+    """
+
+    tls_port: int = 6380
+    tls_auth_clients: str = "optional"
+    bind: str = "keep"
+    protected_mode: str = "keep"
+    apply: str = "live"
+    networks: tuple[str, ...] = ()
+    lifetime_days: int = 365
+    key_type: str = KeyType.EC_P256.value
+    directory: str = ""
+    adopt: str = "no"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the spec for storage."""
+        return asdict(self) | {"networks": list(self.networks)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "EncryptionSpec":
+        """Return a stored spec; settings that came later take their defaults."""
+        known = {each.name for each in fields(cls)}
+        values = {key: value for key, value in stored.items() if key in known}
+        return cls(**values | {"networks": tuple(values.get("networks", ()))})
+
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "tls_auth_clients": tuple(AUTH_CLIENTS),
+    "bind": ("keep", "node"),
+    "protected_mode": ("keep", "no"),
+    "apply": ("live", "restart"),
+    "key_type": tuple(kind.value for kind in KeyType),
+    "adopt": ("no", "yes"),
+}
+
+
+def parse(settings: Mapping[str, str]) -> EncryptionSpec:
+    """Return the spec that these texts ask for.
+
+    Raises:
+        Invalid: A key is unknown or a value is not acceptable; the key is the error's field.
+    """
+    known = {each.name for each in fields(EncryptionSpec)}
+    for key in settings:
+        if key not in known:
+            raise Invalid(key, f"There is no setting “{key}”.", f"There are: {_listed(known)}.")
+    return EncryptionSpec(
+        **{key: _PARSERS.get(key, _choice)(key, text.strip()) for key, text in settings.items()}
+    )
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _choice(key: str, text: str) -> str:
+    if text not in CHOICES[key]:
+        raise Invalid(key, f"{key} is one of {', '.join(CHOICES[key])}; not “{text}”.")
+    return text
+
+
+def _port(key: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise Invalid(key, f"{key} is a port from 1 to 65535; not “{text}”.")
+    return int(text)
+
+
+def _lifetime(key: str, text: str) -> int:
+    if not text.isdecimal():
+        raise Invalid(key, f"{key} is a number of days; not “{text}”.")
+    try:
+        validate_lifetime(int(text))
+    except CertificateError as error:
+        raise Invalid(key, str(error)) from error
+    return int(text)
+
+
+def _networks(key: str, text: str) -> tuple[str, ...]:
+    if text in {"", "anywhere"}:
+        return ()
+    networks = []
+    for word in text.replace(",", " ").split():
+        try:
+            networks.append(str(ip_network(word, strict=False)))
+        except ValueError as error:
+            raise Invalid(
+                key, f"“{word}” is not a network.", "Write it as 10.0.0.0/8 or 2001:db8::/32."
+            ) from error
+    return tuple(networks)
+
+
+def _directory(key: str, text: str) -> str:
+    if not text:
+        return ""
+    # A path of plain characters needs no quoting in redis.conf, in a unit or in a shell.
+    parts = text.split("/")
+    if not text.startswith("/") or ".." in parts or len(parts) < 3 or not _PLAIN.issuperset(text):
+        raise Invalid(
+            key,
+            f"“{text}” cannot hold the certificates.",
+            "Give an absolute path of at least two parts, of letters, digits and . _ - only.",
+        )
+    return text.rstrip("/")
+
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
+_PARSERS: Mapping[str, Callable[[str, str], Any]] = {
+    "tls_port": _port,
+    "lifetime_days": _lifetime,
+    "networks": _networks,
+    "directory": _directory,
+}

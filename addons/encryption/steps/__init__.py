@@ -1,0 +1,1 @@
+"""The steps of the encryption add-on, each reversible and level-triggered."""

@@ -1,0 +1,187 @@
+"""Certificates on the node: issued and put in place, or taken away."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from addons.encryption.issuer import Issuer
+from addons.encryption.layout import (
+    Layout,
+    archive,
+    back_command,
+    list_command,
+    parse_list,
+    put_command,
+    remove_command,
+)
+from addons.encryption.steps.base import Settled
+from addons.engine.step import Change, Line, State
+from addons.pki.errors import CertificateError
+from addons.pki.facts import LeafFacts, read_certificate
+from addons.pki.leaf import LeafRequest
+from addons.session import NodeSession
+from instances.reason import Reason
+from instances.remote import files
+
+FILES = (
+    "server/server.crt",
+    "server/server.key",
+    "server/root.crt",
+    "client/client.crt",
+    "client/client.key",
+    "client/root.crt",
+)
+
+
+class _Certificates(Settled):
+    """What issuing and removing share: looking, and the way back."""
+
+    key = "certificate"
+    title = "Certificate"
+
+    def __init__(self, directory: str) -> None:
+        self.layout = Layout(directory)
+
+    def inspect(self, node: NodeSession) -> State:
+        """Look at the directory; `current` is what its server certificate says."""
+        paths = [self.layout.certificate, self.layout.trusted, self.layout.client_certificate]
+        read, listed = node.host.run_all(
+            [files.read_command(paths), list_command(self.layout.directory)]
+        )
+        server, trusted, client = files.parse_read(paths, read.stdout)
+        state: dict[str, Any] = parse_list(listed.text)
+        state["directory"] = self.layout.directory
+        state["server"] = _facts(server.content)
+        state["client"] = _facts(client.content)
+        state["trusted"] = (trusted.content or b"").decode("ascii", "replace")
+        return state
+
+    def undo(self, node: NodeSession, before: State) -> str:
+        """Swap back to the generation that was there, or leave nothing."""
+        node.host.run(
+            back_command(
+                self.layout.directory,
+                old=before["generation"],
+                workspace=node.workspace,
+                created=before["missing"],
+            )
+        )
+        if before["generation"]:
+            return "the previous certificates are in place again"
+        return "the certificates were removed"
+
+
+class IssueCertificates(_Certificates):
+    """A server certificate and the node's own client pair, from the environment's authority."""
+
+    def __init__(self, directory: str, *, issuer: Issuer, names: Sequence[str], group: str) -> None:
+        super().__init__(directory)
+        self._issuer = issuer
+        self._names = tuple(names)
+        self._group = group
+
+    def inspect(self, node: NodeSession) -> State:
+        """Look, and say why the certificates there do not do."""
+        state = dict(super().inspect(node))
+        known = node.brief.certificates
+        now = node.now()
+        state["reasons"] = [
+            *self._why(state, "server", self._server_request(node), now, known),
+            *self._why(state, "client", self._issuer.client_request(node.name), now, known),
+        ]
+        if state["server"] and state["trusted"] != self._issuer.trusted:
+            state["reasons"].append("the trusted authorities differ")
+        return state
+
+    def _why(
+        self, state: State, which: str, request: LeafRequest, now: Any, known: frozenset[str]
+    ) -> list[str]:
+        facts = LeafFacts.from_json(state[which]) if state[which] else None
+        if facts is not None and facts.fingerprint_sha256 not in known:
+            return [f"the {which} certificate there is not one that the panel issued"]
+        return [reason.message for reason in self._issuer.why_reissue(facts, request, now)]
+
+    def _server_request(self, node: NodeSession) -> LeafRequest:
+        return self._issuer.request(node.name, self._names)
+
+    def satisfied(self, state: State) -> Reason | None:
+        """Satisfied while both certificates are ours, right and far from expiry."""
+        if state["reasons"]:
+            return None
+        return Reason("InPlace", f"the certificates hold until {state['server']['not_after']}")
+
+    def describe(self, state: State) -> Sequence[Change]:
+        """Name the files and what the certificate will say."""
+        verb = "replaced" if state["generation"] else "new"
+        lines = [
+            Line("hunk", f"@@ {self.layout.directory} @@"),
+            *(Line("add", name) for name in FILES),
+        ]
+        says = (
+            f"{len(FILES)} files are {verb}: a certificate for {', '.join(self._names)}, "
+            f"{self._issuer.lifetime_days} days."
+        )
+        return [Change(says, tuple(lines))]
+
+    def apply(self, node: NodeSession, state: State) -> str:
+        """Issue both pairs, record them, then send them in one piece."""
+        now = node.now()
+        server = self._issuer.issue(self._server_request(node), now)
+        client = self._issuer.issue(self._issuer.client_request(node.name), now)
+        node.issued([server, client])
+        node.host.run(
+            put_command(
+                self.layout.directory,
+                new=server.public.serial[-16:],
+                old=state["generation"],
+                workspace=node.workspace,
+                archive=archive(
+                    server=server,
+                    client=client,
+                    trusted=self._issuer.trusted,
+                    group=self._group,
+                    now=now,
+                ),
+            )
+        )
+        short = server.public.fingerprint_sha256
+        return f"certificate {short[:5]}:…:{short[-2:]} written, readable by the server only"
+
+
+class RemoveCertificates(_Certificates):
+    """Takes away what `IssueCertificates` put there.
+
+    Args:
+        created: The directories that were made for it, the deepest first.
+    """
+
+    def __init__(self, directory: str, *, created: Sequence[str]) -> None:
+        super().__init__(directory)
+        self._created = tuple(created)
+
+    def satisfied(self, state: State) -> Reason | None:
+        """Satisfied when nothing of ours is there."""
+        return None if state["links"] else Reason("Gone", "there are no certificates of ours")
+
+    def describe(self, state: State) -> Sequence[Change]:  # noqa: ARG002 -- the step's signature
+        """Name the files that go."""
+        lines = [
+            Line("hunk", f"@@ {self.layout.directory} @@"),
+            *(Line("del", name) for name in FILES),
+        ]
+        return [Change(f"{len(FILES)} files are removed.", tuple(lines))]
+
+    def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
+        """Move them to the workspace, from where an undo brings them back."""
+        node.host.run(
+            remove_command(self.layout.directory, workspace=node.workspace, created=self._created)
+        )
+        return "the certificates were removed"
+
+
+def _facts(content: bytes | None) -> dict[str, Any] | None:
+    if not content:
+        return None
+    try:
+        return read_certificate(content).as_json()
+    except CertificateError:
+        return None

@@ -1,0 +1,123 @@
+"""The firewall rule: tagged, before any drop, in force and in the backend's own file."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from addons.encryption.steps.base import Settled
+from addons.engine.step import Change, Line, State
+from addons.session import NodeSession
+from instances.nodeconf.command import Command
+from instances.nodeconf.firewall import BACKENDS, Backend, FirewallTexts, Rule
+from instances.reason import Reason
+from instances.remote import files
+
+
+class FirewallRules(Settled):
+    """Makes exactly the wanted rules stand under a tag.
+
+    Args:
+        wanted: The rules; none removes what is there.
+        previous: The rules that earlier runs put there: what an undo leads back to.
+        prefix: What our tags on this node begin with.
+        backend: The name of the backend in force, or of the one that was used at the install.
+
+    After `inspect`, ``problems`` say why the rules cannot be reached, ``warnings`` what they lack.
+    """
+
+    key = "firewall"
+    title = "Firewall"
+
+    def __init__(
+        self, wanted: Sequence[Rule], *, previous: Sequence[Rule], prefix: str, backend: str
+    ) -> None:
+        self.wanted = tuple(wanted)
+        self._previous = tuple(previous)
+        self._prefix = prefix
+        self._name = backend
+        self.problems: tuple[str, ...] = ()
+        self.warnings: tuple[str, ...] = ()
+
+    @property
+    def _backend(self) -> Backend | None:
+        return BACKENDS.get(self._name)
+
+    def inspect(self, node: NodeSession) -> State:
+        """Read the rules in force and those of the file."""
+        backend = self._backend
+        if backend is None:
+            return {"backend": "none", "rules": [], "wanted": []}
+        texts = self._texts(node, backend)
+        change = backend.plan(texts, self.wanted, self._tags(backend, texts))
+        self.problems, self.warnings = change.problems, change.warnings
+        return {
+            "backend": self._name,
+            "rules": [asdict(rule) for rule in self._previous],
+            "wanted": [asdict(rule) for rule in self.wanted],
+            "changes": not change.empty,
+            "describe": list(change.describe),
+            "notes": list(change.notes),
+        }
+
+    def _tags(self, backend: Backend, texts: FirewallTexts) -> frozenset[str]:
+        """Return every tag that may be ours; firewalld cannot list them."""
+        known = {rule.tag for rule in (*self.wanted, *self._previous)}
+        return backend.tags(texts, self._prefix) | known
+
+    def _texts(self, node: NodeSession, backend: Backend) -> FirewallTexts:
+        firewall = node.facts.firewall
+        if firewall.backend == self._name and firewall.complete:
+            return firewall.texts
+        return self._read(node, backend)
+
+    @staticmethod
+    def _read(node: NodeSession, backend: Backend) -> FirewallTexts:
+        return backend.parse(node.host.run_all(backend.read_commands()))
+
+    def satisfied(self, state: State) -> Reason | None:
+        """Satisfied where nothing blocks the port, or the rules stand."""
+        if state["backend"] == "none":
+            return Reason("NoFirewall", "no firewall filters here, so no rule is needed")
+        if state["changes"]:
+            return None
+        return Reason("InPlace", "; ".join(state["notes"]) or "the firewall is as wanted")
+
+    def describe(self, state: State) -> Sequence[Change]:
+        """Show the rules that come and go."""
+        lines = [Line("hunk", f"@@ {state['backend']} @@")]
+        for text in state["describe"]:
+            kind = {"+": "add", "-": "del"}.get(text[:1], "context")
+            lines.append(Line(kind, text[1:] if kind != "context" else text))
+        count = len(lines) - 1
+        return [Change(f"{count} firewall rule{'s' * (count != 1)} change.", tuple(lines))]
+
+    def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
+        """Plan again from what is there this moment, and carry it out."""
+        return self._reach(node, self.wanted)
+
+    def undo(self, node: NodeSession, before: State) -> str:
+        """Make the rules of before stand again, and no others of ours."""
+        return self._reach(node, [Rule(**rule) for rule in before["rules"]])
+
+    def _reach(self, node: NodeSession, wanted: Sequence[Rule]) -> str:
+        backend = self._backend
+        if backend is None:
+            return "there is no firewall to change"
+        texts = self._read(node, backend)
+        change = backend.plan(texts, wanted, self._tags(backend, texts))
+        if change.empty:
+            return f"{self._name}: the rules were right already"
+        node.host.run_all(
+            [
+                *change.checks,
+                *change.commands,
+                *(_file_command(path, content) for path, content in change.files.items()),
+            ]
+        )
+        added = sum(text.startswith("+") for text in change.describe)
+        removed = sum(text.startswith("-") for text in change.describe)
+        parts = [f"{n} {verb}" for n, verb in ((added, "added"), (removed, "removed")) if n]
+        return f"{self._name}: {', '.join(parts)}"
+
+
+def _file_command(path: str, content: bytes) -> Command:
+    return replace(files.replace_command(path, content), timeout=15.0)

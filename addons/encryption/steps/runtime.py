@@ -1,0 +1,105 @@
+"""The running server, changed by CONFIG SET: nobody is disconnected."""
+
+from collections.abc import Mapping, Sequence
+
+from addons.engine.step import Change, Goal, Line, State, StepFailed
+from addons.session import NodeSession
+from instances.reason import Reason
+from instances.remote.errors import ServerRefused
+
+# CONFIG SET takes several pairs, all or nothing, from 7.0 on; one pair before (REDIS_FACTS 1).
+SEVERAL_PAIRS = (7, 0)
+LIVE_TLS = (6, 2)
+
+_FILES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
+
+
+class RunningServer:
+    """Makes the running server say what is wanted.
+
+    Args:
+        wanted: Directive to value, in the order to set them: tls-port last, so that it listens
+            only with its certificates (REDIS_FACTS 0.4).
+    """
+
+    key = "runtime"
+    title = "Apply"
+
+    def __init__(self, wanted: Mapping[str, str]) -> None:
+        self._wanted = dict(wanted)
+
+    def inspect(self, node: NodeSession) -> State:
+        """Return the present values of what would be set."""
+        return {"values": {name: node.runtime.config.get(name, "") for name in self._wanted}}
+
+    def satisfied(self, state: State) -> Reason | None:
+        """Satisfied when the server has the values already."""
+        if differing(self._wanted, state["values"]):
+            return None
+        return Reason("InPlace", "the running server has these settings already")
+
+    def describe(self, state: State) -> Sequence[Change]:
+        """Show the settings that change."""
+        lines = [Line("hunk", "@@ the running server, by CONFIG SET @@")]
+        for name, value in differing(self._wanted, state["values"]).items():
+            lines.append(Line("del", f"{name} {state['values'][name]}"))
+            lines.append(Line("add", f"{name} {value}"))
+        return [Change("Applied live: no restart, no interruption.", tuple(lines))]
+
+    def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
+        """Set them."""
+        self._set(node, self._wanted)
+        port = self._wanted.get("tls-port", "0")
+        listening = f"TLS listening on {port}" if port != "0" else "TLS closed"
+        return f"CONFIG SET accepted, {listening}, {self._kept(node)} connections kept"
+
+    @staticmethod
+    def _kept(node: NodeSession) -> int:
+        return node.runtime.clients
+
+    def undo(self, node: NodeSession, before: State) -> str:
+        """Set the values of before, in the opposite order: TLS stops listening first."""
+        self._set(node, dict(reversed(before["values"].items())))
+        return "CONFIG SET: the server has its former settings"
+
+    def _set(self, node: NodeSession, values: Mapping[str, str]) -> None:
+        redis = node.redis()
+        if node.server.product == "valkey" or node.server.version >= SEVERAL_PAIRS:
+            redis.execute("CONFIG", "SET", *(word for pair in values.items() for word in pair))
+            return
+        for name, value in values.items():
+            try:
+                redis.execute("CONFIG", "SET", name, value)
+            except ServerRefused:
+                if value or name not in _FILES:
+                    raise
+
+    def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
+        """Look at the server again: what is not as it should be is set once more."""
+        if before is None:
+            return None
+        wanted = self._wanted if goal is Goal.FORWARD else before["values"]
+        left = differing(wanted, node.read_runtime().config)
+        if not left:
+            return None
+        self._set(node, wanted)
+        if differing(wanted, node.read_runtime().config):
+            raise StepFailed(
+                Reason(
+                    "ServerDiffers",
+                    f"{node.name}: the server does not keep {', '.join(left)}.",
+                    "Look whether something else configures this server, and run again.",
+                )
+            )
+        return f"set once more: {', '.join(left)}"
+
+
+def differing(wanted: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+    """Return what is wanted and not so."""
+    off = wanted.get("tls-port") == "0" and values.get("tls-port") == "0"
+    return {
+        name: value
+        for name, value in wanted.items()
+        # 6.2 cannot unset a certificate's path; with TLS off it does not matter.
+        if values.get(name, "") != value and not (off and name in _FILES)
+    }
