@@ -1,5 +1,6 @@
 """SSH channels: one under a Shell, and TCP streams that start on the machine."""
 
+import contextlib
 import shlex
 import threading
 import time
@@ -62,7 +63,42 @@ class ChannelPipe:
         return out, err
 
     def close(self) -> None:
-        self._channel.close()
+        close_quietly(self._channel)
+
+
+class ChannelStream:
+    """A TCP stream over a channel, with a socket's errors: OSError and nothing else."""
+
+    def __init__(self, channel: paramiko.Channel) -> None:
+        self._channel = channel
+
+    def sendall(self, payload: bytes, /) -> None:
+        try:
+            self._channel.sendall(payload)
+        except (SSHException, EOFError) as e:
+            raise ConnectionResetError("the SSH connection ended") from e
+
+    def recv(self, size: int, /) -> bytes:
+        try:
+            return self._channel.recv(size)
+        except (SSHException, EOFError) as e:
+            raise ConnectionResetError("the SSH connection ended") from e
+
+    def settimeout(self, timeout: float | None, /) -> None:
+        self._channel.settimeout(timeout)
+
+    def shutdown(self, how: int, /) -> None:
+        with contextlib.suppress(SSHException, EOFError):
+            self._channel.shutdown(how)
+
+    def close(self) -> None:
+        close_quietly(self._channel)
+
+
+def close_quietly(closing: paramiko.Channel | paramiko.Transport) -> None:
+    """Close it; paramiko raises where the connection below has ended already."""
+    with contextlib.suppress(SSHException, EOFError, OSError):
+        closing.close()
 
 
 def open_exec(

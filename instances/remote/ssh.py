@@ -8,7 +8,14 @@ from typing import Self
 import paramiko
 
 from instances.remote import lock
-from instances.remote.channel import ChannelPipe, open_exec, open_forwarded, open_relayed
+from instances.remote.channel import (
+    ChannelPipe,
+    ChannelStream,
+    close_quietly,
+    open_exec,
+    open_forwarded,
+    open_relayed,
+)
 from instances.remote.errors import ConnectionLost, SudoRefused
 from instances.remote.host import ShellHost, Stream
 from instances.remote.host_key import check_host_key, check_pinned
@@ -75,11 +82,11 @@ class SshHost(ShellHost):
         return cls(target.name, shell, transports, lock_path=lock_path)
 
     def connect(self, address: str, port: int, timeout: float = 5.0) -> Stream:
-        stream, self._forwarding = _open_stream(
+        channel, self._forwarding = _open_stream(
             self.name, self._transports[-1], (address, port), timeout, forwarding=self._forwarding
         )
-        stream.settimeout(timeout)
-        return stream
+        channel.settimeout(timeout)
+        return ChannelStream(channel)
 
     def close(self) -> None:
         super().close()
@@ -140,4 +147,4 @@ def _open_stream(
 
 def _close_all(transports: list[Transport]) -> None:
     for transport in reversed(transports):
-        transport.close()
+        close_quietly(transport)

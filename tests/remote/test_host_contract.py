@@ -130,6 +130,12 @@ def test_a_command_that_takes_too_long_ends_the_connection(doomed_host: Host) ->
         doomed_host.run(Command(("true",)))
 
 
+def test_closing_from_another_thread_ends_a_waiting_command(doomed_host: Host) -> None:
+    threading.Timer(0.2, doomed_host.close).start()
+    with pytest.raises(ConnectionLost):
+        doomed_host.run(Command(("sleep", "20")))
+
+
 def test_threads_take_turns(host: Host) -> None:
     seen: list[bool] = []
 

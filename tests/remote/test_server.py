@@ -154,3 +154,16 @@ def test_a_closed_port_is_refused(host: Host) -> None:
     with pytest.raises(Unreachable) as raised:
         open_redis(host, "127.0.0.1", free_port())
     assert raised.value.reason == "ConnectionRefused"
+
+
+def test_a_stream_outlived_by_its_host_is_a_lost_connection(
+    doomed_host: Host, redis_server: RedisServer
+) -> None:
+    client = open_redis(doomed_host, "127.0.0.1", redis_server.port)
+    doomed_host.close()
+    if isinstance(doomed_host, LocalHost):
+        assert client.execute("PING") == "PONG"
+    else:
+        with pytest.raises(ConnectionLost):
+            client.execute("PING")
+    client.close()
