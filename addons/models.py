@@ -82,7 +82,8 @@ class NodeInstallation(models.Model):
 
     ``baseline`` holds, by step, a layer for each run that changed something: {run, state}, the
     state being what that run would put back. Each layer is written before its change, a put-back
-    drops it again, and an uninstall follows all of them. ``conditions`` are {type, status, reason, message, generation, since}.
+    drops it again, and an uninstall follows all of them. ``conditions`` are {type, status, reason,
+    message, generation, since}.
     """
 
     installation = models.ForeignKey(Installation, models.PROTECT, related_name="nodes")
@@ -157,8 +158,13 @@ class Run(models.Model):
     WAITING = (State.PREVIEWING, State.QUEUED)
     ACTIVE = (State.RUNNING, State.PUTTING_BACK)
     ENDED = (
-        State.SUCCEEDED, State.PUT_BACK, State.REFUSED, State.STUCK, State.RESOLVED, State.DISCARDED,
-    )  # fmt: skip
+        State.SUCCEEDED,
+        State.PUT_BACK,
+        State.REFUSED,
+        State.STUCK,
+        State.RESOLVED,
+        State.DISCARDED,
+    )
 
     installation = models.ForeignKey(Installation, models.PROTECT, related_name="runs")
     action = models.CharField(max_length=32)

@@ -10,6 +10,7 @@ from pathlib import Path
 import dj_database_url
 import environ
 from csp.constants import NONE, SELF
+from django.contrib.messages import constants as message_constants
 
 from panel.places import BASE_DIR, broker_socket, state_directory
 
@@ -64,7 +65,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "panel.login.LoginRequired",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -132,6 +133,7 @@ ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 LANGUAGE_CODE = "en-us"
@@ -146,6 +148,12 @@ STATICFILES_DIRS = [
     ("tabler", BASE_DIR / "node_modules/@tabler/core/dist"),
     ("inter", BASE_DIR / "node_modules/@fontsource-variable/inter"),
 ]
+STATICFILES_FINDERS = [
+    "panel.static_files.ChosenFilesFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+]
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ["map", "woff2", "png", "gz", "br"]
+ICONS_DIR = BASE_DIR / "node_modules/@tabler/icons/icons/outline"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
@@ -181,6 +189,7 @@ X_FRAME_OPTIONS = "DENY"
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=f"redis+socket://{BROKER_SOCKET}")
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -208,5 +217,6 @@ LOGGING = {
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {"paramiko": {"level": "CRITICAL"}},
 }
+MESSAGE_TAGS = {message_constants.ERROR: "danger"}
 SILENCED_SYSTEM_CHECKS: list[str] = []
 DJANGO_TABLES2_TEMPLATE = "components/table.html"

@@ -1,7 +1,7 @@
 """Issuing for one environment, inside a run: pure but for the operating system's randomness."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from ipaddress import ip_address
@@ -49,7 +49,12 @@ class Issuer:
 
     def client_request(self, name: str) -> LeafRequest:
         """Return what a node's own client certificate is to say."""
-        return replace(self.request(name, ()), common_name=f"{name} client", purpose="client")
+        return LeafRequest(
+            common_name=f"{name} client",
+            lifetime_days=self.lifetime_days,
+            key_type=self.key_type,
+            purpose="client",
+        )
 
     def issue(self, request: LeafRequest, now: datetime) -> Issued:
         """Make a key and a certificate for it."""

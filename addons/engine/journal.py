@@ -7,7 +7,7 @@ from addons.engine.conditions import Reason
 from addons.engine.step import Goal, Preview, State
 
 
-class Halt(Exception):
+class Halt(Exception):  # noqa: N818 -- it is no error
     """Stop before the next step. Raised by `Journal.proceed`."""
 
 

@@ -78,7 +78,7 @@ class _Node(Generic[N]):
 
 @dataclass(frozen=True, slots=True)
 class _Prepared(Generic[N]):
-    """What preflight found. ``lost`` nodes were begun by an earlier attempt and are out of reach."""
+    """What preflight found. ``lost``: an earlier attempt began a node that is out of reach."""
 
     nodes: list[_Node[N]]
     ready: bool

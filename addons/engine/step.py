@@ -46,7 +46,7 @@ class Change:
     interrupts: int = 0
 
 
-class StepFailed(Exception):
+class StepFailed(Exception):  # noqa: N818 -- it reads as a sentence where it is caught
     """A step, a check or the probe failed, with its reason and what to do next."""
 
     def __init__(self, reason: Reason) -> None:

@@ -59,11 +59,15 @@ def _engine(lease: Lease, run: Run, journal: DatabaseJournal) -> Outcome:
 
     def engine() -> None:
         nonlocal outcome
-        outcome = action(works)
+        try:
+            outcome = action(works)
+        finally:
+            journal.ended()
 
     thread = threading.Thread(target=engine, name=f"run-{run.pk}", daemon=True)
     thread.start()
-    journal.pump(thread)
+    journal.pump()
+    thread.join()
     return outcome
 
 

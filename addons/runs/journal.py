@@ -52,9 +52,10 @@ class DatabaseJournal:
         self._lease = lease
         self._results = results
         self._befores = befores
-        self._queue: queue.SimpleQueue[_Entry] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._lost = threading.Event()
         self._stop = threading.Event()
+        self._ended = False
 
     # What node threads call.
 
@@ -142,21 +143,25 @@ class DatabaseJournal:
         if not entry.done.wait(_ACK_SECONDS) or not entry.committed:
             raise LeaseLost("the record could not be committed under this worker's lease")
 
+    def ended(self) -> None:
+        """Wake the writer: the runner sends nothing more."""
+        self._queue.put(None)
+
     # What the writer's thread calls.
 
-    def pump(self, runner: threading.Thread) -> None:
-        """Commit what comes until `runner` has ended and all it sent is committed."""
-        renew_every = settings.RUN_LEASE_SECONDS / 4
-        renewed = time.monotonic()
+    def pump(self) -> None:
+        """Commit what comes until `ended` was called and all before it is committed."""
+        looked = renewed = time.monotonic()
         try:
-            while runner.is_alive() or not self._queue.empty():
+            while not self._ended:
                 entries = self._waiting()
-                overdue = time.monotonic() - renewed > renew_every
-                if entries or overdue:
+                now = time.monotonic()
+                if entries or now - renewed > settings.RUN_LEASE_SECONDS / 4:
                     self._write(entries)
-                    renewed = time.monotonic()
-                else:
+                    renewed = now
+                if now - looked > _IDLE_SECONDS:
                     self._look_for_stop()
+                    looked = now
         except BaseException:
             # Without a writer no step may begin: the threads stop, the lease runs out.
             self._lost.set()
@@ -164,12 +169,15 @@ class DatabaseJournal:
             raise
 
     def _waiting(self) -> list[_Entry]:
+        entries: list[_Entry] = []
         try:
-            entries = [self._queue.get(timeout=_IDLE_SECONDS)]
+            entry = self._queue.get(timeout=_IDLE_SECONDS)
+            while entry is not None:
+                entries.append(entry)
+                entry = self._queue.get_nowait()
+            self._ended = True
         except queue.Empty:
-            return []
-        while not self._queue.empty():
-            entries.append(self._queue.get())
+            pass
         return entries
 
     def _write(self, entries: list[_Entry]) -> None:
@@ -205,7 +213,9 @@ class DatabaseJournal:
 
     def _drop(self) -> None:
         while not self._queue.empty():
-            self._queue.get().done.set()
+            entry = self._queue.get()
+            if entry is not None:
+                entry.done.set()
 
 
 def _sentence(reason: Reason) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from django.db import transaction
 
-from addons import tasks
 from addons.actions import INSTALL
 from addons.catalogue import addon_named
 from addons.models import Installation, Run, RunNode
+from addons.runs.bell import ring
 from instances.audit import Actor, audit
 from instances.errors import Conflict, Invalid
 from instances.models import Node, NodeGroup
@@ -57,7 +57,7 @@ def run_create(
             RunNode(run=run, node=node, position=place) for place, node in enumerate(nodes)
         )
         audit(actor, f"run.{'start' if confirmed else 'preview'}", run, spec=spec)
-    tasks.run_drive.delay_on_commit(run.pk)
+    ring(run.pk)
     return run
 
 
@@ -70,7 +70,7 @@ def run_confirm(*, actor: Actor, run: Run) -> None:
     with transaction.atomic():
         _move(run, [Run.State.PREVIEWED], Run.State.QUEUED)
         audit(actor, "run.confirm", run)
-    tasks.run_drive.delay_on_commit(run.pk)
+    ring(run.pk)
 
 
 def run_discard(*, actor: Actor, run: Run) -> None:
@@ -110,7 +110,7 @@ def run_retry_put_back(*, actor: Actor, run: Run) -> None:
     with transaction.atomic():
         _move(run, [Run.State.STUCK], Run.State.PUTTING_BACK, lease_until=None, lease_holder="")
         audit(actor, "run.retry_put_back", run)
-    tasks.run_drive.delay_on_commit(run.pk)
+    ring(run.pk)
 
 
 def run_resolve(*, actor: Actor, run: Run, note: str) -> None:

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from addons import tasks
 from addons.models import Run
+from addons.runs.bell import ring
 
 # A message that was just sent gets this long to arrive before the sweep sends another.
 GRACE = timedelta(seconds=5)
@@ -25,7 +25,7 @@ def runs_sweep(now: datetime | None = None) -> int:
     """Enqueue the runs that are due, and return how many."""
     due = due_runs(now or timezone.now())
     for run in due:
-        tasks.run_drive.delay(run)
+        ring(run)
     return len(due)
 
 
@@ -41,4 +41,4 @@ def machines_freed(run: Run) -> None:
         .distinct()
     )
     for pk in waiting:
-        tasks.run_drive.delay(pk)
+        ring(pk)

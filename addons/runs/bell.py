@@ -1,0 +1,26 @@
+"""Telling a worker that a run waits. A bell that is not heard costs ten seconds, not the run."""
+
+import logging
+from functools import partial
+
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+from addons import tasks
+
+logger = logging.getLogger(__name__)
+
+
+def ring(run: int) -> None:
+    """Enqueue the run once the transaction is committed.
+
+    Where the broker is out of reach the run stays queued in the database: the sweep finds it.
+    """
+    transaction.on_commit(partial(_send, run))
+
+
+def _send(run: int) -> None:
+    try:
+        tasks.run_drive.delay(run)
+    except OperationalError as error:
+        logger.warning("run %s waits for the sweep: the broker is out of reach: %s", run, error)

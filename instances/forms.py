@@ -1,0 +1,165 @@
+"""Forms about what exists. They only shape the input: the services judge it."""
+
+import re
+from typing import Any
+
+from django import forms
+
+from instances.secret import Secret
+from instances.services import NodeRequest
+
+NEW_KEY = "+"
+"""The choice that makes a key. It cannot be a credential's name."""
+
+
+class EnvironmentForm(forms.Form):
+    """A new environment."""
+
+    name = forms.CharField(
+        max_length=63,
+        help_text="Lower-case letters, digits and hyphens, such as shop-production.",
+    )
+    region = forms.CharField(
+        max_length=63, required=False, help_text="A label for your own use, such as eu-west."
+    )
+
+
+class GroupForm(forms.Form):
+    """A new node group."""
+
+    name = forms.CharField(
+        max_length=63,
+        help_text="What these servers do in the environment, such as cache or sessions.",
+    )
+
+
+class CredentialForm(forms.Form):
+    """A key made here, or one that exists."""
+
+    name = forms.CharField(max_length=63, help_text="Such as default or payments.")
+    private_key = forms.CharField(
+        label="Private key",
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        help_text=(
+            "Leave it empty and Redoubt makes an Ed25519 key. It is stored encrypted and never "
+            "shown again."
+        ),
+    )
+
+    def secret(self) -> Secret | None:
+        """Return the pasted key, or None to make one."""
+        text = self.cleaned_data["private_key"]
+        return Secret(text.strip() + "\n") if text.strip() else None
+
+
+class NodeForm(forms.Form):
+    """A server and how to reach its machine."""
+
+    address = forms.CharField(
+        max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
+    )
+    name = forms.CharField(
+        max_length=63, required=False, help_text="Empty: made from the address."
+    )
+    ssh_port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
+    user = forms.CharField(
+        label="SSH user",
+        max_length=32,
+        initial="root",
+        help_text="root, or a user with sudo that asks for no password.",
+    )
+    credential = forms.ChoiceField(label="SSH key")
+    new_key_name = forms.CharField(
+        label="Name of the new key", max_length=63, required=False, initial="default"
+    )
+    host_key = forms.CharField(
+        label="Expected host key",
+        max_length=64,
+        required=False,
+        help_text=(
+            "SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it on the "
+            "machine. Empty: Redoubt shows what it sees and asks you before the first login."
+        ),
+    )
+    client_addresses = forms.CharField(
+        label="Names and addresses that clients use",
+        required=False,
+        help_text="Separated by commas. They go into the certificate. Empty: the address above.",
+    )
+    server_username = forms.CharField(
+        label="Redis user", max_length=128, required=False, help_text="Empty for the default user."
+    )
+    server_password = forms.CharField(
+        label="Redis password",
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="If the server asks for one. It is stored encrypted and never shown.",
+    )
+    unit = forms.CharField(
+        label="systemd unit",
+        max_length=128,
+        required=False,
+        help_text="Only where several servers share the machine.",
+    )
+    config_path = forms.CharField(
+        label="Configuration file",
+        max_length=512,
+        required=False,
+        help_text="Only where several servers share the machine.",
+    )
+
+    def __init__(self, *args: Any, credentials: list[str], **kwargs: Any) -> None:
+        """Offer the keys there are, and a new one.
+
+        Args:
+            credentials: The names of the keys there are.
+        """
+        super().__init__(*args, **kwargs)
+        choice = self.fields["credential"]
+        assert isinstance(choice, forms.ChoiceField)  # noqa: S101 -- declared above
+        choice.choices = [*((name, name) for name in credentials), (NEW_KEY, "Make a new key")]
+        if NEW_KEY in credentials or not credentials:
+            self.initial.setdefault("credential", NEW_KEY)
+
+    @property
+    def wants_new_key(self) -> bool:
+        """Whether a key is to be made first."""
+        return bool(self.cleaned_data["credential"] == NEW_KEY)
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the password again where the form comes back: it is not sent to the browser."""
+        cleaned = super().clean() or {}
+        if cleaned.get("credential") == NEW_KEY and not cleaned.get("new_key_name"):
+            self.add_error("new_key_name", "A new key needs a name.")
+        if self.errors:
+            self.remind_of_password()
+        return cleaned
+
+    def remind_of_password(self) -> None:
+        """Say that a typed password has to be typed again."""
+        if self.data.get("server_password") and "server_password" not in self.errors:
+            self.add_error("server_password", "Type it again: it is not sent back to the browser.")
+
+    def request(self, credential: str) -> NodeRequest:
+        """Return what is asked for.
+
+        Args:
+            credential: The name of the key to log in with.
+        """
+        typed = dict(self.cleaned_data)
+        return NodeRequest(
+            address=typed["address"].strip(),
+            name=typed["name"],
+            ssh_port=typed["ssh_port"],
+            user=typed["user"],
+            credential=credential,
+            host_key=typed["host_key"].strip(),
+            unit=typed["unit"],
+            config_path=typed["config_path"],
+            client_addresses=re.split(r"[\s,]+", typed["client_addresses"].strip(" ,"))
+            if typed["client_addresses"].strip(" ,")
+            else (),
+            server_username=typed["server_username"],
+            server_password=Secret(typed["server_password"]),
+        )
