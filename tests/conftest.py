@@ -1,0 +1,39 @@
+"""Every test process gets a state directory of its own: no test meets the developer's panel.
+
+pytest-django loads the settings before this file is read, so what depends on the directory is set
+here once more.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from django.conf import settings
+
+from instances.keyring import KeyRing
+
+_STATE = Path(tempfile.mkdtemp(prefix="redoubt-test-"))
+atexit.register(shutil.rmtree, _STATE, ignore_errors=True)
+(_STATE / "static").mkdir()
+
+# For the processes that tests start.
+os.environ["REDOUBT_STATE"] = str(_STATE)
+for name in ("REDOUBT_KEY_FILE", "REDOUBT_SECRET_KEY", "CELERY_BROKER_URL"):
+    os.environ.pop(name, None)
+
+settings.STATE_DIR = _STATE
+settings.STATIC_ROOT = _STATE / "static"
+settings.KEY_FILE = _STATE / "keys.json"
+settings.SECRET_KEY = "only-for-tests-" + "x" * 40
+settings.BROKER_SOCKET = _STATE / "broker.sock"
+settings.CELERY_BROKER_URL = f"redis+socket://{settings.BROKER_SOCKET}"
+# A manifest wants `collectstatic` first; a slow password hash is not what tests are about.
+settings.STORAGES = {
+    **settings.STORAGES,
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+(_STATE / "secret_key").write_text(settings.SECRET_KEY)
+KeyRing.create(settings.KEY_FILE)
