@@ -11,7 +11,7 @@ from instances.vault import key_ring
 
 if TYPE_CHECKING:
     _SecretField = models.TextField[Secret | str, Secret]
-    _JSONField = models.TextField[Any, Any]
+    _JSONField = models.TextField[dict[str, Any] | list[Any], Any]
 else:
     _SecretField = _JSONField = models.TextField
 
