@@ -59,9 +59,7 @@ class NodeForm(forms.Form):
     address = forms.CharField(
         max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
     )
-    name = forms.CharField(
-        max_length=63, required=False, help_text="Empty: made from the address."
-    )
+    name = forms.CharField(max_length=63, required=False, help_text="Empty: made from the address.")
     ssh_port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
     user = forms.CharField(
         label="SSH user",

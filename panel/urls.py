@@ -1,7 +1,58 @@
-"""The panel's addresses."""
+"""The panel's addresses.
+
+Names of environments and groups stand in them; ``-`` is no name, so what follows it is an action.
+"""
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from panel.views import (
+    audit,
+    credentials,
+    dashboard,
+    environments,
+    groups,
+    health,
+    nodes,
+    runs,
+)
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", dashboard.dashboard, name="dashboard"),
+    path("healthz", health.healthz, name="healthz"),
     path("account/", include("allauth.urls")),
+    path("environments/", environments.environments, name="environments"),
+    path("environments/-/add/", environments.environment_add, name="environment-add"),
+    path("environments/<slug:name>/", environments.environment, name="environment"),
+    path("environments/<slug:environment>/-/add/", environments.group_add, name="group-add"),
+    path("environments/<slug:environment>/<slug:name>/", groups.group, name="group"),
+    path(
+        "environments/<slug:environment>/<slug:name>/addons/",
+        groups.group_addons,
+        name="group-addons",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/install/",
+        runs.install,
+        name="group-install",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/-/<slug:action>/",
+        runs.act,
+        name="group-act",
+    ),
+    path("environments/<slug:environment>/<slug:name>/runs/", groups.group_runs, name="group-runs"),
+    path("environments/<slug:environment>/<slug:name>/nodes/add/", nodes.node_add, name="node-add"),
+    path("nodes/<int:pk>/", nodes.node, name="node"),
+    path("nodes/<int:pk>/look/", nodes.node_look, name="node-look"),
+    path("nodes/<int:pk>/host-key/", nodes.node_confirm_host_key, name="node-confirm-host-key"),
+    path("keys/", credentials.credentials, name="credentials"),
+    path("keys/-/add/", credentials.credential_add, name="credential-add"),
+    path("runs/", runs.runs, name="runs"),
+    path("runs/<int:pk>/", runs.run, name="run"),
+    path("runs/<int:pk>/confirm/", runs.run_confirm, name="run-confirm"),
+    path("runs/<int:pk>/discard/", runs.run_discard, name="run-discard"),
+    path("runs/<int:pk>/stop/", runs.run_stop, name="run-stop"),
+    path("runs/<int:pk>/retry/", runs.run_retry, name="run-retry"),
+    path("runs/<int:pk>/resolve/", runs.run_resolve, name="run-resolve"),
+    path("audit/", audit.audit, name="audit"),
 ]

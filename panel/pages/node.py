@@ -1,0 +1,123 @@
+"""What is known of one node, and what a person can do about what is not."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from addons.catalogue import addon_named
+from addons.models import NodeInstallation, Run, RunNode
+from instances.models import Node
+from instances.remote.host_key import fingerprint
+from panel.pages.names import action_title
+from panel.pages.state import Shown, node_shown, row_shown, run_node_shown
+
+POLLING, STOP_POLLING = 200, 286
+RUNS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class NodePage:
+    """One node.
+
+    Args:
+        fingerprint: Of the host key that the machine showed; empty before.
+        facts: Label and value.
+        pending: Whether the first look has not come back: the page asks again by itself.
+    """
+
+    node: Node
+    shown: Shown
+    fingerprint: str
+    to_confirm: bool
+    to_paste: bool
+    facts: Sequence[tuple[str, str]]
+    problems: Sequence[str]
+    installed: Sequence[tuple[str, NodeInstallation, Shown]]
+    runs: Sequence[tuple[Run, str, Shown]]
+    pending: bool
+
+    @property
+    def poll_status(self) -> int:
+        """Return the status that lets htmx go on, or stops it."""
+        return POLLING if self.pending else STOP_POLLING
+
+
+def node_page(node: Node) -> NodePage:
+    """Collect a node's page.
+
+    Args:
+        node: From `instances.selectors.node_numbered`.
+    """
+    machine = node.machine
+    to_confirm = bool(machine.host_key) and machine.host_key_confirmed_at is None
+    never_in = node.facts_at is None
+    return NodePage(
+        node=node,
+        shown=node_shown(node),
+        fingerprint=fingerprint(machine.host_key) if machine.host_key else "",
+        to_confirm=to_confirm,
+        to_paste=never_in,
+        facts=facts_shown(node.facts),
+        problems=[str(each) for each in _part(node.facts, "server").get("problems", ())],
+        installed=_installed(node),
+        runs=_runs(node),
+        pending=never_in and not node.fault and not to_confirm,
+    )
+
+
+def facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what was seen on a node as label and value; what was not seen is left out."""
+    server, firewall = _part(facts, "server"), _part(facts, "firewall")
+    config = _part(server, "config")
+    renamed = server.get("renamed_commands") or ()
+    shown = [
+        ("Server", f"{str(server.get('product', '')).capitalize()} {server.get('version', '')}"),
+        ("Role", str(facts.get("role", ""))),
+        ("TLS support", _yes_no(server.get("tls_supported"), server.get("tls_reason"))),
+        ("Port", str(server.get("port", ""))),
+        ("TLS port", str(server.get("tls_port") or "none")),
+        ("Listens on", " ".join(server.get("bind") or ())),
+        ("Protected mode", str(server.get("protected_mode", ""))),
+        ("Password", _yes_no(server.get("requires_password"), yes="asked for", no="not asked for")),
+        ("Renamed commands", ", ".join(renamed)),
+        ("Configuration", str(config.get("path", ""))),
+        ("Unit", str(server.get("unit", ""))),
+        ("Runs as", str(server.get("user", ""))),
+        ("Firewall", str(firewall.get("backend") or firewall.get("reason", ""))),
+        ("System", str(_part(facts, "os").get("name", ""))),
+        ("Kernel", str(facts.get("kernel", ""))),
+    ]
+    return [(label, value) for label, value in shown if value.strip()] if facts else []
+
+
+def _part(facts: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = facts.get(key)
+    return part if isinstance(part, dict) else {}
+
+
+def _yes_no(value: object, why: object = "", *, yes: str = "yes", no: str = "no") -> str:
+    if value is None:
+        return f"unknown{f': {why}' if why else ''}"
+    return yes if value else no + (f": {why}" if why else "")
+
+
+def _installed(node: Node) -> list[tuple[str, NodeInstallation, Shown]]:
+    rows = (
+        NodeInstallation.objects.filter(node=node, installation__generation__gt=0)
+        .select_related("installation")
+        .defer("baseline")
+    )
+    return [
+        (addon_named(row.installation.addon).title, row, row_shown(row, row.installation))
+        for row in rows
+    ]
+
+
+def _runs(node: Node) -> list[tuple[Run, str, Shown]]:
+    rows = (
+        RunNode.objects.filter(node=node)
+        .exclude(run__state=Run.State.DISCARDED)
+        .select_related("run__installation")
+        .order_by("-run_id")[:RUNS]
+    )
+    return [(row.run, action_title(row.run), run_node_shown(row)) for row in rows]

@@ -1,0 +1,105 @@
+"""One run as its page shows it, whatever state it is in."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from addons.catalogue import Action
+from addons.models import Run, RunNode, StepRecord
+from addons.selectors import run_nodes, run_records
+from panel.pages.board import Board, board
+from panel.pages.names import action_of
+from panel.pages.preview import NodePreview, interruption, previews
+from panel.pages.state import Shown, run_shown
+
+_Kind = StepRecord.Kind
+_TONES = {
+    _Kind.FAILED: "bad",
+    _Kind.UNDO_FAILED: "bad",
+    _Kind.UNDONE: "wait",
+    _Kind.VERIFIED: "ok",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One line of what happened."""
+
+    record: StepRecord
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """A run.
+
+    Args:
+        version: Changes when anything on the page does: a poll that brings the same gets nothing.
+        began: Whether a worker has touched nodes, so that there is something to watch.
+    """
+
+    run: Run
+    action: Action
+    shown: Shown
+    doing: str
+    nodes: Sequence[RunNode]
+    board: Board
+    story: Sequence[Sentence]
+    previews: Sequence[NodePreview]
+    interruption: Shown
+    version: str
+    began: bool
+
+    @property
+    def polls(self) -> bool:
+        """Whether the page asks again by itself."""
+        return not self.run.ended
+
+    @property
+    def changes(self) -> bool:
+        """Whether the preview would change anything at all."""
+        return any(each.changes for each in self.previews)
+
+
+def run_page(run: Run) -> RunPage:
+    """Read what a run's page needs; a constant number of queries.
+
+    Args:
+        run: From `addons.selectors.run_numbered`.
+    """
+    nodes, records = run_nodes(run), run_records(run)
+    shown, action, looks = run_shown(run), action_of(run), previews(nodes)
+    return RunPage(
+        run=run,
+        action=action,
+        shown=shown,
+        doing=_doing(run, action),
+        nodes=nodes,
+        board=board(run, nodes, records),
+        story=[
+            Sentence(record, _TONES.get(_Kind(record.kind), ""))
+            for record in records
+            if record.kind != _Kind.BEFORE
+        ],
+        previews=looks,
+        interruption=interruption(looks),
+        version=_version(run, nodes, records),
+        began=run.state not in {Run.State.PREVIEWING, Run.State.PREVIEWED, Run.State.DISCARDED},
+    )
+
+
+def _doing(run: Run, action: Action) -> str:
+    if run.state == Run.State.RUNNING:
+        return "Stopping" if run.stop_requested else action.doing
+    return str(run.get_state_display())
+
+
+def _version(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> str:
+    parts = [
+        run.state,
+        str(run.stop_requested),
+        str(run.attempt),
+        str(records[-1].pk if records else 0),
+        *(f"{row.state}{bool(row.preview)}" for row in nodes),
+    ]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]

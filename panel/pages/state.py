@@ -1,0 +1,132 @@
+"""States as pages show them: a kind that chooses the colour, always with a word beside it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from addons.models import Installation, NodeInstallation, Run, RunNode
+from instances.models import Node
+
+OK, WAIT, BAD, RUN, UNKNOWN = "ok", "wait", "bad", "run", "unknown"
+_GRAVITY = (BAD, WAIT, UNKNOWN, RUN, OK)
+_NO_ANSWER = frozenset(
+    {"Unreachable", "ConnectionRefused", "ConnectTimeout", "NoRoute", "ConnectionLost"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A state on a page.
+
+    Args:
+        kind: ``ok``, ``wait``, ``bad``, ``run`` or ``unknown``.
+        word: What it is called.
+        why: A sentence, where there is one.
+        at: Since when, or when it was observed.
+    """
+
+    kind: str
+    word: str
+    why: str = ""
+    at: datetime | None = None
+
+
+def worst(states: Iterable[Shown]) -> Shown | None:
+    """Return the state that matters most, or None where there is none."""
+    return min(states, key=lambda shown: _GRAVITY.index(shown.kind), default=None)
+
+
+def node_shown(node: Node) -> Shown:
+    """Return how far the panel knows a node. Reads ``node.machine``."""
+    machine = node.machine
+    if machine.host_key and not machine.host_key_confirmed_at:
+        return Shown(WAIT, "Host key to confirm", "The panel does not log in before that.")
+    if node.fault:
+        message = str(node.fault.get("message", ""))
+        if node.fault.get("reason") in _NO_ANSWER:
+            return Shown(UNKNOWN, "No answer", message, node.looked_at)
+        return Shown(BAD, "Needs a look", message, node.looked_at)
+    if node.facts_at is None:
+        return Shown(UNKNOWN, "Not seen yet", "The first look is under way or waits for a worker.")
+    return Shown(OK, "Reachable", "", node.facts_at)
+
+
+def installed_shown(
+    conditions: Sequence[Mapping[str, Any]], observed_at: datetime | None, seen: int, wanted: int
+) -> Shown:
+    """Return the state of an add-on on one node, from its conditions and nothing else.
+
+    Args:
+        conditions: As `NodeInstallation.conditions` holds them.
+        observed_at: When that was observed.
+        seen: The generation of the settings that was looked at.
+        wanted: The generation that is wanted.
+    """
+    if observed_at is None or not conditions:
+        return Shown(UNKNOWN, "Not observed")
+    for status, kind in (("false", BAD), ("unknown", UNKNOWN)):
+        for condition in conditions:
+            if condition["status"] == status:
+                return Shown(kind, _worded(condition), str(condition["message"]), observed_at)
+    if seen < wanted:
+        return Shown(UNKNOWN, "Not observed", "The settings have changed since.", observed_at)
+    return Shown(OK, "Verified", str(conditions[0]["message"]), observed_at)
+
+
+def _worded(condition: Mapping[str, Any]) -> str:
+    """Return a reason's CamelCase code as words: ``ChainInvalid`` becomes ``Chain invalid``."""
+    code = str(condition["reason"]) or str(condition["status"])
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in code)
+    return words.strip().capitalize()
+
+
+def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
+    """Return the state of an add-on on one node."""
+    return installed_shown(
+        row.conditions, row.observed_at, row.observed_generation, installation.generation
+    )
+
+
+_RUN_KINDS: Mapping[str, str] = {
+    Run.State.PREVIEWING: RUN,
+    Run.State.PREVIEWED: WAIT,
+    Run.State.QUEUED: RUN,
+    Run.State.RUNNING: RUN,
+    Run.State.PUTTING_BACK: WAIT,
+    Run.State.SUCCEEDED: OK,
+    Run.State.PUT_BACK: BAD,
+    Run.State.REFUSED: BAD,
+    Run.State.STUCK: BAD,
+    Run.State.RESOLVED: UNKNOWN,
+    Run.State.DISCARDED: UNKNOWN,
+}
+_RUN_WORDS: Mapping[str, str] = {
+    Run.State.PREVIEWING: "Preparing",
+    Run.State.PREVIEWED: "To confirm",
+    Run.State.REFUSED: "Refused",
+    Run.State.RESOLVED: "Resolved",
+}
+
+
+def run_shown(run: Run) -> Shown:
+    """Return a run's state, in a word that fits into a list."""
+    word = _RUN_WORDS.get(run.state, run.get_state_display())
+    at = run.ended_at or run.started_at or run.created_at
+    return Shown(_RUN_KINDS[run.state], word, str(run.failure.get("message", "")), at)
+
+
+_NODE_WORDS: Mapping[str, tuple[str, str]] = {
+    RunNode.State.WAITING: (UNKNOWN, "Waiting"),
+    RunNode.State.RUNNING: (RUN, "Changing"),
+    RunNode.State.DONE: (OK, "Done"),
+    RunNode.State.UNCHANGED: (OK, "Nothing to change"),
+    RunNode.State.FAILED: (BAD, "Failed"),
+    RunNode.State.PUT_BACK: (BAD, "Put back"),
+    RunNode.State.STUCK: (BAD, "Stuck"),
+}
+
+
+def run_node_shown(row: RunNode) -> Shown:
+    """Return how far one node of a run is."""
+    return Shown(*_NODE_WORDS[row.state])

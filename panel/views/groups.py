@@ -1,0 +1,61 @@
+"""A node group: its nodes, its add-ons, its runs."""
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_safe
+
+from addons.selectors import runs_listed
+from instances.models import NodeGroup
+from instances.selectors import nodes_of_group
+from panel.pages.cards import cards_of
+from panel.pages.runs import run_lines
+from panel.pages.state import node_shown
+
+NODES = 100
+RUNS = 25
+
+
+def group_or_404(environment: str, name: str) -> NodeGroup:
+    """Return the group with its environment."""
+    return get_object_or_404(
+        NodeGroup.objects.select_related("environment"), environment__name=environment, name=name
+    )
+
+
+@require_safe
+def group(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Show the nodes of a group."""
+    found = group_or_404(environment, name)
+    page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
+    context = {
+        "group": found,
+        "page": page,
+        "nodes": [(node, node_shown(node)) for node in page.object_list],
+        "node_count": page.paginator.count,
+    }
+    return render(request, "groups/nodes.html", context)
+
+
+@require_safe
+def group_addons(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Show what is installed on a group, what was observed of it, and what could be."""
+    found = group_or_404(environment, name)
+    count = found.nodes.count()
+    context = {"group": found, "cards": cards_of(found), "node_count": count}
+    return render(request, "groups/addons.html", context)
+
+
+@require_safe
+def group_runs(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Show the runs of a group."""
+    found = group_or_404(environment, name)
+    runs = runs_listed().filter(installation__group=found)
+    page = Paginator(runs, RUNS).get_page(request.GET.get("page"))
+    context = {
+        "group": found,
+        "page": page,
+        "lines": run_lines(page.object_list),
+        "node_count": found.nodes.count(),
+    }
+    return render(request, "groups/runs.html", context)

@@ -1,0 +1,109 @@
+"""Nodes: add one, see what is known of it, confirm its host key, look again."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from instances import tasks
+from instances.errors import DomainError
+from instances.forms import NodeForm
+from instances.models import Credential, Machine, Node, NodeGroup
+from instances.selectors import credentials_with_use, node_numbered
+from instances.services import credential_create, machine_confirm_host_key, node_register
+from panel.pages.node import node_page
+from panel.views.groups import group_or_404
+from panel.views.requests import actor_of, attempt, refuse
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_add(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Register a node and have a worker look at it."""
+    group = group_or_404(environment, name)
+    keys = list(credentials_with_use())
+    names = [key.name for key in keys]
+    form = NodeForm(request.POST or None, credentials=names, initial=_initial(group, names))
+    if form.is_valid():
+        try:
+            node = _register(request, group, form)
+        except DomainError as error:
+            refuse(form, error)
+            form.remind_of_password()
+        else:
+            messages.success(request, f"{node.name} is registered.")
+            return redirect("node", node.pk)
+    return render(request, "nodes/add.html", {"form": form, "group": group, "keys": keys})
+
+
+def _initial(group: NodeGroup, keys: list[str]) -> dict[str, object]:
+    """Begin where the group's last node ended: its machine is most likely reached alike."""
+    last = (
+        Machine.objects.filter(nodes__group=group)
+        .order_by("-pk")
+        .values_list("ssh_port", "user", "credential__name")
+        .first()
+    )
+    if last:
+        return dict(zip(("ssh_port", "user", "credential"), last, strict=True))
+    return {"credential": keys[0]} if keys else {}
+
+
+def _register(request: HttpRequest, group: NodeGroup, form: NodeForm) -> Node:
+    """Make the key if one is wanted and register the node, both or neither."""
+    actor = actor_of(request)
+    with transaction.atomic():
+        credential = form.cleaned_data["credential"]
+        if form.wants_new_key:
+            credential = _new_key(request, form.cleaned_data["new_key_name"]).name
+        node = node_register(actor=actor, group=group, request=form.request(credential))
+        tasks.node_look.delay_on_commit(node.pk)
+    return node
+
+
+def _new_key(request: HttpRequest, name: str) -> Credential:
+    try:
+        return credential_create(actor=actor_of(request), name=name)
+    except DomainError as error:
+        error.field = "new_key_name"
+        raise
+
+
+@require_safe
+def node(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what is known of a node, since when, and what to do next."""
+    found = node_numbered(pk)
+    if found is None:
+        raise Http404
+    page = node_page(found)
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
+        return render(request, "nodes/_live.html", {"page": page}, status=page.poll_status)
+    return render(request, "nodes/detail.html", {"page": page})
+
+
+@require_POST
+def node_look(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a worker look at a node again."""
+    found = get_object_or_404(Node, pk=pk)
+    tasks.node_look.delay_on_commit(found.pk)
+    messages.info(request, f"A worker looks at {found.name} now.")
+    return redirect("node", found.pk)
+
+
+@require_POST
+def node_confirm_host_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Pin the host key whose fingerprint the person saw, and go on with the first look."""
+    found = get_object_or_404(Node.objects.select_related("machine"), pk=pk)
+    confirmed = attempt(
+        request,
+        lambda: machine_confirm_host_key(
+            actor=actor_of(request),
+            machine=found.machine,
+            fingerprint_seen=request.POST.get("fingerprint", ""),
+        ),
+        f"The host key of {found.machine} is confirmed. A worker looks at it now.",
+    )
+    if confirmed:
+        for each in found.machine.nodes.values_list("pk", flat=True):
+            tasks.node_look.delay_on_commit(each)
+    return redirect("node", found.pk)
