@@ -1,0 +1,1 @@
+"""Redoubt beside what people use instead, on the same fresh nodes, in one run."""
