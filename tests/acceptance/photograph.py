@@ -81,7 +81,9 @@ def config_of(lab: Lab, name: str, *patterns: str, password: str = "") -> dict[s
 
 def cli(lab: Lab, name: str, *words: str, password: str = "") -> str:
     """Ask the server on its own machine, on its plain port."""
-    script = 'cli=$(command -v redis-cli || command -v valkey-cli); REDISCLI_AUTH=$1 "$cli" "${@:2}"'
+    script = (
+        'cli=$(command -v redis-cli || command -v valkey-cli); REDISCLI_AUTH=$1 "$cli" "${@:2}"'
+    )
     done = lab.exec(name, ["bash", "-c", script, "cli", password, *words])
     return done.stdout.decode()
 
