@@ -40,10 +40,10 @@ class SshScript:
     def install(self) -> Usage:
         """Run it; every process that it starts is waited for and so is on its account."""
         hosts = "".join(f"{node.name} {node.address}\n" for node in self._nodes)
-        argv = [_SCRIPT, self._work, self._nodes[0].identity, self._known_hosts]
+        argv = map(str, (_SCRIPT, self._work, self._nodes[0].identity, self._known_hosts))
         with (self._work / "log").open("wb") as log:
             began = time.perf_counter()
-            script = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=log, stderr=log)
+            script = subprocess.Popen([*argv], stdin=subprocess.PIPE, stdout=log, stderr=log)
             assert script.stdin is not None
             script.stdin.write(hosts.encode())
             script.stdin.close()
