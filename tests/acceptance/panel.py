@@ -21,7 +21,6 @@ from instances.services import (
 from lab import LabNode
 
 ANNA = Actor(None, "anna", "test")
-PASSWORD = 'pass "word'
 
 
 @dataclass
@@ -60,7 +59,9 @@ class Panel:
         node.refresh_from_db()
         return node
 
-    def run(self, name: str, action: str, *, confirmed: bool = True, **settings: str) -> Run:
+    def run(
+        self, name: str, action: str, settings: Mapping[str, str], *, confirmed: bool = True
+    ) -> Run:
         """Carry an action out, to its end."""
         run = run_create(
             actor=ANNA,
@@ -75,16 +76,16 @@ class Panel:
         return run
 
     def preview(self, name: str, **settings: str) -> Run:
-        return self.run(name, "install", confirmed=False, **settings)
+        return self.run(name, "install", settings, confirmed=False)
 
     def try_install(self, name: str, **settings: str) -> Run:
-        return self.run(name, "install", **settings)
+        return self.run(name, "install", settings)
 
     def install(self, name: str, **settings: str) -> Run:
-        return succeeded(self.run(name, "install", **settings))
+        return succeeded(self.run(name, "install", settings))
 
     def uninstall(self, name: str, **settings: str) -> Run:
-        return succeeded(self.run(name, "uninstall", **settings))
+        return succeeded(self.run(name, "uninstall", settings))
 
     def installed(self, name: str) -> NodeInstallation:
         return NodeInstallation.objects.get(node=self.nodes[name])

@@ -1,21 +1,13 @@
 """Install and uninstall on every kind of server: TLS as a client sees it, then no trace."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from lab import Lab, LabNode
-from tests.acceptance.conftest import SPECS
-from tests.acceptance.outside import answers_over_tls, ping_plainly, reachable
-from tests.acceptance.panel import Panel, said
-from tests.acceptance.photograph import Photograph, cli
+from tests.acceptance.outside import reachable
+from tests.acceptance.panel import said
+from tests.acceptance.photograph import cli
+from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.lab
-
-Host = Callable[[str], LabNode]
-Take = Callable[[str], Photograph]
-Root = Callable[[], Path]
 
 OPEN = ["cache", "legacy", "six-two", "trixie", "valkey", "etcconf", "withpass", "noforward"]
 LOOPBACK = ["stock", "stock-legacy"]
@@ -27,45 +19,46 @@ CANNOT_BE_UNSET = {"six-two": ("tls-cert-file", "tls-key-file", "tls-ca-cert-fil
 
 @pytest.mark.parametrize("apply", ["live", "restart"])
 @pytest.mark.parametrize("name", OPEN)
-def test_tls_comes_and_goes_and_leaves_no_trace(
-    name: str, apply: str, panel: Panel, host: Host, take: Take, root: Root
-) -> None:
-    address, password = host(name).address, SPECS[name].password or ""
-    node = panel.register(host(name), password=password)
-    assert not node.fault
-    before = take(name)
+def test_tls_comes_and_goes_and_leaves_no_trace(name: str, apply: str, stage: Stage) -> None:
+    stage.register(name)
+    before = stage.photograph(name)
 
-    panel.install(name, apply=apply)
+    stage.panel.install(name, apply=apply)
 
-    assert answers_over_tls(address, root(), password=password)
-    assert ping_plainly(address, password=password) == "+PONG"
+    assert stage.speaks_tls(name)
+    assert stage.ping(name) == "+PONG"
+    installed = stage.photograph(name)
+    changed = " ".join(before.differences(installed))
+    assert "server.key" in changed
+    assert "firewall: " in changed
+    assert "config: new ('tls-port', '6380')" in changed
 
-    installed = take(name)
-    again = panel.install(name)
+    again = stage.panel.install(name)
+
     assert not said(again, "before", "applied", "undone")
     assert again.nodes.get().state == "unchanged"
-    assert installed.differences(take(name)) == []
+    assert installed.differences(stage.photograph(name)) == []
 
-    panel.uninstall(name)
+    stage.panel.uninstall(name)
 
     but = CANNOT_BE_UNSET.get(name, ()) if apply == "live" else ()
-    assert before.differences(take(name), but=but) == []
-    assert ping_plainly(address, password=password) == "+PONG"
-    assert not reachable(address, 6380)
+    assert before.differences(stage.photograph(name), but=but) == []
+    assert stage.ping(name) == "+PONG"
+    assert not reachable(stage.address(name), 6380)
 
 
 @pytest.mark.parametrize("apply", ["live", "restart"])
 @pytest.mark.parametrize("name", LOOPBACK)
 def test_a_server_on_loopback_is_encrypted_on_its_own_machine(
-    name: str, apply: str, panel: Panel, host: Host, take: Take, lab: Lab
+    name: str, apply: str, stage: Stage
 ) -> None:
-    panel.register(host(name))
-    before = take(name)
+    stage.register(name)
+    before = stage.photograph(name)
 
-    run = panel.install(name, apply=apply)
+    run = stage.panel.install(name, apply=apply)
 
     assert any("verified on the node" in text for text in said(run, "verified"))
-    assert not said(panel.install(name), "before", "applied")
-    assert cli(lab, name, "PING").strip() == "PONG"
-    panel.uninstall(name)
-    assert before.differences(take(name)) == []
+    assert not said(stage.panel.install(name), "before", "applied")
+    assert cli(stage.lab, name, "PING").strip() == "PONG"
+    stage.panel.uninstall(name)
+    assert before.differences(stage.photograph(name)) == []

@@ -186,18 +186,25 @@ def longest_silence(address: str, until: threading.Event) -> float:
     return longest * 1000
 
 
-def _say_ready() -> None:
-    print("ready", flush=True)
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
-    if sys.argv[2:] == ["--pings"]:
+    address, *options = sys.argv[1:]
+    if options == ["--pings"]:
         over = threading.Event()
-        threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
-        _say_ready()
-        print(longest_silence(sys.argv[1], over))
+        threading.Thread(target=_wait_for_the_end, args=[over], daemon=True).start()
+        _say("ready")
+        _say(str(longest_silence(address, over)))
     else:
-        print(json.dumps(Traffic(sys.argv[1]).run(_say_ready, sys.stdin.read)))
+        _say(json.dumps(Traffic(address).run(lambda: _say("ready"), sys.stdin.read)))
+
+
+def _wait_for_the_end(over: threading.Event) -> None:
+    sys.stdin.read()
+    over.set()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,87 @@
+"""What a test acts on: a panel of its own, the lab's hosts, and looks at both from outside."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from addons.models import Installation, MachineLock
+from instances.models import Node
+from lab import Lab, LabNode, NodeSpec
+from tests.acceptance.outside import answers_over_tls, ping_plainly
+from tests.acceptance.panel import Panel
+from tests.acceptance.photograph import Photograph, photograph
+
+PASSWORD = 'pass "word'
+
+SPECS = {
+    spec.name: spec
+    for spec in (
+        NodeSpec(name="cache"),
+        NodeSpec(name="legacy", image="bullseye"),
+        NodeSpec(name="six-two", server="redis-6.2"),
+        NodeSpec(name="trixie", image="trixie"),
+        NodeSpec(name="valkey", image="trixie", server="valkey"),
+        NodeSpec(name="stock", stock_config=True),
+        NodeSpec(name="stock-legacy", image="bullseye", stock_config=True),
+        NodeSpec(name="etcconf", config_path="/etc/redis.conf", user="deploy"),
+        NodeSpec(name="withpass", password=PASSWORD),
+        NodeSpec(name="notls", server="redis-without-tls"),
+        NodeSpec(name="noforward", forwarding=False),
+    )
+}
+
+
+@dataclass
+class Stage:
+    """One test's panel, and the hosts it may meet.
+
+    Args:
+        hosts: The lab's nodes by name.
+        scratch: Where a client keeps its files.
+    """
+
+    lab: Lab
+    hosts: dict[str, LabNode]
+    scratch: Path
+    panel: Panel = field(default_factory=Panel.create)
+
+    def address(self, name: str) -> str:
+        return self.hosts[name].address
+
+    def password(self, name: str) -> str:
+        return SPECS[name].password or ""
+
+    def register(self, name: str) -> Node:
+        """Register a node, and insist that nothing is wrong with it."""
+        node = self.panel.register(self.hosts[name], password=self.password(name))
+        assert not node.fault
+        return node
+
+    def photograph(self, name: str) -> Photograph:
+        return photograph(self.lab, name, password=self.password(name))
+
+    def root(self) -> Path:
+        """The authority's certificate, in a file."""
+        return self.panel.root_certificate(self.scratch)
+
+    def speaks_tls(self, name: str, *, port: int = 6380) -> bool:
+        """Whether openssl verifies chain and address, and PING is answered with PONG."""
+        password = self.password(name)
+        return answers_over_tls(self.address(name), self.root(), port=port, password=password)
+
+    def ping(self, name: str) -> str:
+        """What the plain port says to PING, from outside."""
+        return ping_plainly(self.address(name), password=self.password(name))
+
+    def clear(self) -> None:
+        """Make nodes anew that a failed test left changed."""
+        locked = set(MachineLock.objects.values_list("machine", flat=True))
+        changed = set(
+            Installation.objects.filter(nodes__isnull=False).values_list("group", flat=True)
+        )
+        for name, node in self.panel.nodes.items():
+            if node.machine_id in locked or node.group_id in changed:
+                self.make_anew(name)
+
+    def make_anew(self, name: str) -> None:
+        self.lab.down([name])
+        self.hosts[name] = self.lab.up([SPECS[name]])[0]
