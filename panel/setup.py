@@ -41,7 +41,6 @@ def panel_setup(*, say: Callable[[str], None], static: bool = True) -> None:
     Raises:
         DomainError: A part cannot be made, or does not belong to the others.
     """
-    os.umask(0o077)
     _directory(settings.STATE_DIR, say)
     _secret_key(say)
     _key_file(say)

@@ -24,6 +24,8 @@ from panel.setup import require_ready
 
 Act = Callable[[argparse.Namespace], int | None]
 
+_FILE_WIDTH = 400
+
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -64,8 +66,8 @@ class PanelCommand(BaseCommand):
 
     @property
     def console(self) -> Console:
-        """Standard output for people; plain where it is no terminal."""
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        """Standard output for people; plain and not wrapped where it is no terminal."""
+        return Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
 class NounCommand(PanelCommand):

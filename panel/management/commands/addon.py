@@ -53,10 +53,11 @@ class Command(NounCommand):
     def _plan(self, options: Namespace) -> int:
         require_worker()
         run = self._preview(options, UNINSTALL if options.uninstall else INSTALL)
-        if run.state == Run.State.PREVIEWED:
-            run_discard(actor=terminal_actor(), run=run)
         if options.json:
             self.print_json(_plan_json(run))
+        if run.state == Run.State.PREVIEWED:
+            # Nobody is to find it later and think that somebody waits for it.
+            run_discard(actor=terminal_actor(), run=run)
         return FAILED if run.failure else OK
 
     def _install(self, options: Namespace) -> int:

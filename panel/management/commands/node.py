@@ -246,7 +246,7 @@ def _row(node: Node) -> dict[str, Any]:
 def _state(row: dict[str, Any]) -> str:
     if row["fault"]:
         return str(row["fault"]["message"])
-    return f"seen {row['looked_at']}" if row["looked_at"] else "never looked at"
+    return f"seen {row['looked_at'][:19]}" if row["looked_at"] else "never looked at"
 
 
 def _server(node: Node) -> str:

@@ -1,5 +1,6 @@
 """``manage.py setup``: make a panel, or bring one up to date."""
 
+import os
 from argparse import Namespace
 from typing import Any
 
@@ -28,4 +29,5 @@ class Command(PanelCommand):
         self.run_act(self._setup, Namespace(**options))
 
     def _setup(self, options: Namespace) -> None:
+        os.umask(0o077)
         panel_setup(say=self.stdout.write, static=not options.no_static)
