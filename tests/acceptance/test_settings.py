@@ -1,0 +1,175 @@
+"""Keys, client certificates, other settings on an installed add-on, and an operator's own edits."""
+
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from tests.acceptance.outside import ping_over_tls, reachable
+from tests.acceptance.panel import said
+from tests.acceptance.photograph import cli, shell
+from tests.acceptance.stage import Stage
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.mark.parametrize("name", ["cache", "valkey", "etcconf"])
+def test_the_server_reads_its_own_key_and_nobody_else_reads_any(name: str, stage: Stage) -> None:
+    stage.register(name)
+    stage.panel.install(name)
+    service = "valkey" if name == "valkey" else "redis"
+    directory = f"/etc/{service}/tls"
+    server, client = f"{directory}/server/server.key", f"{directory}/client/client.key"
+
+    def may_read(user: str, path: str) -> bool:
+        argv = ["runuser", "-u", user, "--", "cat", path]
+        return b"PRIVATE KEY" in stage.lab.exec(name, argv).stdout
+
+    assert may_read(service, server)
+    assert not may_read(service, client)
+    assert not may_read("nobody", server)
+    assert not may_read("nobody", client)
+    modes = shell(stage.lab, name, f"stat -c '%U:%G %a' {server} {client}").split("\n")
+    assert modes[:2] == [f"root:{service} 640", "root:root 600"]
+    world = "find / -xdev -name '*.key' -path '*tls*' -perm /o=r; ls /var/lib/redoubt 2>&1 || true"
+    assert "generations" not in shell(stage.lab, name, world)
+    stage.panel.uninstall(name)
+
+
+def _client_pair(stage: Stage, name: str) -> tuple[Path, Path]:
+    """The node's own client pair, fetched as root."""
+    pair = (stage.scratch / "client.crt", stage.scratch / "client.key")
+    for path in pair:
+        path.write_text(shell(stage.lab, name, f"cat /etc/redis/tls/client/{path.name}"))
+    return pair
+
+
+def test_required_client_certificates_let_only_their_holders_in(stage: Stage) -> None:
+    stage.register("cache")
+    stage.panel.install("cache", tls_auth_clients="required")
+    address, root = stage.address("cache"), stage.root()
+    pair = _client_pair(stage, "cache")
+
+    assert "+PONG" in ping_over_tls(address, root, client=pair)
+    assert "+PONG" not in ping_over_tls(address, root)
+
+    stage.panel.install("cache", tls_auth_clients="optional")
+
+    assert "+PONG" in ping_over_tls(address, root)
+    stage.panel.uninstall("cache")
+
+
+def _served(stage: Stage, name: str) -> x509.Certificate:
+    said_ = ping_over_tls(stage.address(name), stage.root())
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    body = said_.split(begin, 1)[1].split(end, 1)[0]
+    return x509.load_pem_x509_certificate(f"{begin}{body}{end}".encode())
+
+
+def test_an_rsa_key_and_a_short_life_are_what_is_served(stage: Stage) -> None:
+    stage.register("cache")
+
+    stage.panel.install("cache", key_type="rsa-3072", lifetime_days="30")
+
+    assert stage.speaks_tls("cache")
+    served = _served(stage, "cache")
+    key = served.public_key()
+    assert isinstance(key, rsa.RSAPublicKey)
+    assert key.key_size == 3072
+    assert (served.not_valid_after_utc - served.not_valid_before_utc).days == 30
+    stage.panel.uninstall("cache")
+
+
+@pytest.mark.parametrize("name", ["cache", "legacy", "six-two"])
+def test_other_settings_on_an_installed_add_on_and_then_no_trace(name: str, stage: Stage) -> None:
+    stage.register(name)
+    before = stage.photograph(name)
+    stage.panel.install(name)
+
+    stage.panel.install(name, tls_port="7443")
+
+    assert stage.speaks_tls(name, port=7443)
+    assert not reachable(stage.address(name), 6380)
+
+    stage.panel.install(name, directory="/etc/ssl/redoubt/redis", lifetime_days="90")
+
+    assert stage.speaks_tls(name, port=7443)
+    assert (_served_on(stage, name, 7443)) == 90
+    assert "/etc/redis/tls" not in shell(stage.lab, name, "find /etc/redis")
+    assert not said(stage.panel.install(name), "before", "applied")
+
+    stage.panel.uninstall(name)
+
+    but = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file") if name == "six-two" else ()
+    assert before.differences(stage.photograph(name), but=but) == []
+
+
+def _served_on(stage: Stage, name: str, port: int) -> int:
+    """The days that the certificate served there lasts."""
+    said_ = ping_over_tls(stage.address(name), stage.root(), port=port)
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    pem = f"{begin}{said_.split(begin, 1)[1].split(end, 1)[0]}{end}"
+    served = x509.load_pem_x509_certificate(pem.encode())
+    return (served.not_valid_after_utc - served.not_valid_before_utc).days
+
+
+def test_live_and_restart_may_take_turns_and_leave_no_trace(stage: Stage) -> None:
+    stage.register("cache")
+    before = stage.photograph("cache")
+
+    stage.panel.install("cache", apply="live")
+    stage.panel.install("cache", apply="restart", tls_port="7443")
+    stage.panel.install("cache", apply="live", tls_auth_clients="no")
+    stage.panel.uninstall("cache", apply="restart")
+
+    assert before.differences(stage.photograph("cache")) == []
+
+
+@pytest.mark.parametrize("apply", ["live", "restart"])
+def test_what_an_operator_edited_meanwhile_survives_the_uninstall(apply: str, stage: Stage) -> None:
+    stage.register("cache")
+    path = stage.hosts["cache"].config_path
+    before = shell(stage.lab, "cache", f"cat {path}")
+    stage.panel.install("cache", apply=apply)
+    shell(stage.lab, "cache", f"sed -i 's/^timeout .*/timeout 77/; 3i # mine' {path}")
+    cli(stage.lab, "cache", "CONFIG", "SET", "timeout", "77")
+
+    stage.panel.uninstall("cache")
+
+    lines = before.splitlines()
+    lines.insert(2, "# mine")
+    expected = ["timeout 77" if line.startswith("timeout ") else line for line in lines]
+    assert shell(stage.lab, "cache", f"cat {path}").splitlines() == expected
+    assert not reachable(stage.address("cache"), 6380)
+    stage.make_anew("cache")
+
+
+def test_a_line_of_ours_that_an_operator_changed_is_left_and_reported(stage: Stage) -> None:
+    stage.register("cache")
+    path = stage.hosts["cache"].config_path
+    stage.panel.install("cache")
+    shell(stage.lab, "cache", f"sed -i 's/^tls-auth-clients .*/tls-auth-clients yes/' {path}")
+
+    run = stage.panel.uninstall("cache")
+
+    assert any("tls-auth-clients" in text and "left" in text for text in said(run))
+    left = shell(stage.lab, "cache", f"grep ^tls {path}").splitlines()
+    assert left == ["tls-auth-clients yes"]
+    stage.make_anew("cache")
+
+
+def test_a_symbolic_link_to_the_configuration_stays_one(stage: Stage) -> None:
+    path = stage.hosts["cache"].config_path
+    shell(stage.lab, "cache", f"mv {path} /etc/redis/real.conf; ln -s real.conf {path}")
+    stage.register("cache")
+    before = stage.photograph("cache")
+
+    for apply in ("live", "restart"):
+        stage.panel.install("cache", apply=apply)
+        assert stage.speaks_tls("cache")
+        assert "tls-port 6380" in shell(stage.lab, "cache", "cat /etc/redis/real.conf")
+        stage.panel.uninstall("cache")
+        assert before.differences(stage.photograph("cache")) == []
+
+    shell(stage.lab, "cache", f"mv /etc/redis/real.conf {path}")
