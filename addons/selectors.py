@@ -77,6 +77,16 @@ def node_installations(installations: Iterable[Installation]) -> list[NodeInstal
     )
 
 
+def node_installations_numbered(pks: Iterable[int]) -> list[NodeInstallation]:
+    """Return what is installed on nodes, with where that is."""
+    return list(
+        NodeInstallation.objects.filter(pk__in=list(pks))
+        .select_related("node", "installation__group__environment")
+        .defer("baseline", "node__server_password", "node__facts")
+        .order_by("pk")
+    )
+
+
 def observations(environments: Iterable[int] | None = None) -> list[NodeInstallation]:
     """Return what was observed of every installed add-on, as little of each row as states need.
 

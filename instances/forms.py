@@ -5,11 +5,25 @@ from typing import Any
 
 from django import forms
 
+from instances.remote.keys import KeyUnusable, public_line
 from instances.secret import Secret
 from instances.services import NodeRequest
 
 NEW_KEY = "+"
 """The choice that makes a key. It cannot be a credential's name."""
+
+
+class SecretTextarea(forms.Textarea):
+    """A text area whose content goes to the panel and never back."""
+
+    def get_context(
+        self,
+        name: str,
+        value: Any,  # noqa: ARG002 -- what was typed
+        attrs: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Draw it empty."""
+        return super().get_context(name, None, attrs)
 
 
 class EnvironmentForm(forms.Form):
@@ -40,17 +54,27 @@ class CredentialForm(forms.Form):
     private_key = forms.CharField(
         label="Private key",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        widget=SecretTextarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
         help_text=(
             "Leave it empty and Redoubt makes an Ed25519 key. It is stored encrypted and never "
             "shown again."
         ),
     )
 
+    def clean_private_key(self) -> str:
+        """Refuse what is no key at once: it is not sent back to the browser to be mended."""
+        text = str(self.cleaned_data["private_key"]).strip()
+        try:
+            if text:
+                public_line(Secret(text))
+        except KeyUnusable as error:
+            raise forms.ValidationError(str(error)) from error
+        return text
+
     def secret(self) -> Secret | None:
         """Return the pasted key, or None to make one."""
         text = self.cleaned_data["private_key"]
-        return Secret(text.strip() + "\n") if text.strip() else None
+        return Secret(f"{text}\n") if text else None
 
 
 class NodeForm(forms.Form):

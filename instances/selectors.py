@@ -49,9 +49,8 @@ def environments_found(text: str = "") -> QuerySet[Environment]:
     Each has ``node_count``; its groups, each with its own, are fetched with it.
     """
     groups = NodeGroup.objects.annotate(node_count=Count("nodes")).order_by("name")
-    found = Environment.objects.annotate(node_count=Count("groups__nodes")).prefetch_related(
-        Prefetch("groups", groups)
-    )
+    found = Environment.objects.annotate(node_count=Count("groups__nodes")).order_by("name")
+    found = found.prefetch_related(Prefetch("groups", groups))
     if text:
         found = found.filter(Q(name__icontains=text) | Q(region__icontains=text))
     return found
@@ -68,9 +67,13 @@ def nodes_of_group(group: NodeGroup) -> QuerySet[Node]:
 
 
 def nodes_with_fault() -> QuerySet[Node]:
-    """Return the nodes whose last look failed, the longest-standing fault first."""
+    """Return the nodes whose last look failed, the longest-standing fault first.
+
+    Those that only wait for their host key to be confirmed are not among them.
+    """
     return (
         Node.objects.exclude(fault={})
+        .exclude(Q(machine__host_key_confirmed_at=None) & ~Q(machine__host_key=""))
         .select_related("machine", "group__environment")
         .defer("server_password", "facts")
         .order_by("looked_at", "pk")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from addons.models import NodeInstallation, Run
-from addons.selectors import runs_in_need
+from addons.selectors import node_installations_numbered, runs_in_need
 from instances.models import Node
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
 from panel.pages.names import action_title
-from panel.pages.state import BAD, WAIT, Shown, node_shown, row_shown, run_shown
+from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, run_shown
 
 MOST = 8
 """How many lines of one sort are shown; the rest is counted."""
@@ -51,7 +51,7 @@ def attention(observed: Iterable[NodeInstallation]) -> Attention:
     """
     sorts = [
         _cut([_run(run) for run in runs_in_need()[: MOST + 1]]),
-        _cut([_observed(row) for row in observed if row_shown(row, row.installation).kind == BAD]),
+        _observed_badly(observed),
         _cut([_host_key(node) for node in nodes_with_unconfirmed_host_key()[: MOST + 1]]),
         _cut([_fault(node) for node in nodes_with_fault()[: MOST + 1]]),
     ]
@@ -59,6 +59,12 @@ def attention(observed: Iterable[NodeInstallation]) -> Attention:
     order = (BAD, WAIT)
     matters.sort(key=lambda m: order.index(m.shown.kind) if m.shown.kind in order else len(order))
     return Attention(matters, sum(more for _, more in sorts))
+
+
+def _observed_badly(observed: Iterable[NodeInstallation]) -> tuple[list[Matter], int]:
+    bad = [row.pk for row in observed if row_shown(row, row.installation).kind == BAD]
+    rows = node_installations_numbered(bad[:MOST])
+    return [_observed(row) for row in rows], len(bad[MOST:])
 
 
 def _cut(matters: list[Matter]) -> tuple[list[Matter], int]:
@@ -72,12 +78,11 @@ def _run(run: Run) -> Matter:
         Run.State.REFUSED: "was refused, nothing was changed",
         Run.State.PREVIEWED: "waits for your confirmation",
     }[Run.State(run.state)]
-    failure = run.failure
-    why = f"{failure.get('node', '')}: {failure['message']}" if failure else ""
+    shown = run_shown(run)
     return Matter(
-        shown=run_shown(run),
+        shown=shown,
         what=f"{action_title(run)} on {run.installation.group} {what}",
-        why=why or "The preview is ready.",
+        why=shown.why or "The preview is ready.",
         button="Review" if run.state == Run.State.PREVIEWED else "See what happened",
         url=run.get_absolute_url(),
     )
@@ -108,8 +113,8 @@ def _host_key(node: Node) -> Matter:
 def _fault(node: Node) -> Matter:
     return Matter(
         shown=node_shown(node),
-        what=f"{node.name} in {node.group}: {node.fault.get('message', 'the last look failed')}",
-        why=str(node.fault.get("next_step", "")),
+        what=named(node.name, str(node.fault.get("message", "the last look failed"))),
+        why=f"{node.group}. {node.fault.get('next_step', '')}",
         button="Test again",
         url=reverse("node-look", args=[node.pk]),
         post=True,

@@ -39,6 +39,7 @@ SKIPPED = Cell("skip", "nothing to do")
 NOT_REACHED = Cell("skip", "not reached")
 FAILED = Cell("bad", "failed")
 UNDONE = Cell("undone", "put back")
+PROVEN_BACK = Cell("undone", "verified to be as before")
 STUCK = Cell("bad", "could not be put back")
 
 _CELLS: Mapping[str, Cell] = {
@@ -158,11 +159,14 @@ def _row(
     changing: bool,  # noqa: FBT001 -- private
 ) -> Row:
     reached = bool(said) or changing
-    open_cell = NOT_REACHED if run.ended else TODO
+    through = row.state in {RunNode.State.DONE, RunNode.State.UNCHANGED}
+    open_cell = SKIPPED if through else NOT_REACHED if run.ended else TODO
     ahead = DONE if reached else (RUNNING if run.state in Run.ACTIVE else open_cell)
     cells = {CONNECT: said.get(CONNECT, ahead)}
     cells |= {step: said.get(step, open_cell) for step in steps}
-    cells[VERIFY] = said.get(VERIFY, open_cell)
+    verified = said.get(VERIFY, open_cell)
+    proven_back = verified == DONE and row.state == RunNode.State.PUT_BACK
+    cells[VERIFY] = PROVEN_BACK if proven_back else verified
     changed = row.state == RunNode.State.RUNNING and run.state == Run.State.RUNNING
     if changed and RUNNING not in cells.values():
         waiting = next((step for step, cell in cells.items() if cell == TODO), None)
@@ -170,7 +174,7 @@ def _row(
     return Row(
         node=row.node.name,
         address=str(row.node.client_addresses[0]) if row.node.client_addresses else "",
-        shown=run_node_shown(row),
+        shown=run_node_shown(row, run),
         cells=[(title_of(step), cell) for step, cell in cells.items()],
         started_at=row.started_at,
         ended_at=row.ended_at,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from addons.catalogue import addon_named
@@ -13,6 +14,8 @@ from panel.pages.state import Shown, node_shown, row_shown, run_node_shown
 
 POLLING, STOP_POLLING = 200, 286
 RUNS = 8
+PATIENCE = timedelta(seconds=90)
+"""How long a page waits for a look that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class NodePage:
     Args:
         fingerprint: Of the host key that the machine showed; empty before.
         facts: Label and value.
-        pending: Whether the first look has not come back: the page asks again by itself.
+        pending: Whether a look has not come back: the page asks again by itself.
     """
 
     node: Node
@@ -42,11 +45,13 @@ class NodePage:
         return POLLING if self.pending else STOP_POLLING
 
 
-def node_page(node: Node) -> NodePage:
+def node_page(node: Node, *, asked: datetime | None, now: datetime) -> NodePage:
     """Collect a node's page.
 
     Args:
         node: From `instances.selectors.node_numbered`.
+        asked: When the viewer asked for a look; None if not.
+        now: The present time.
     """
     machine = node.machine
     to_confirm = bool(machine.host_key) and machine.host_key_confirmed_at is None
@@ -61,18 +66,28 @@ def node_page(node: Node) -> NodePage:
         problems=[str(each) for each in _part(node.facts, "server").get("problems", ())],
         installed=_installed(node),
         runs=_runs(node),
-        pending=never_in and not node.fault and not to_confirm,
+        pending=_pending(node, asked, now),
     )
+
+
+def _pending(node: Node, asked: datetime | None, now: datetime) -> bool:
+    """Say whether a look is on its way: one that was asked for, or the first one."""
+    since = asked or (node.created_at if node.looked_at is None else None)
+    if since is None or now - since > PATIENCE:
+        return False
+    return node.looked_at is None or node.looked_at < since
 
 
 def facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return what was seen on a node as label and value; what was not seen is left out."""
     server, firewall = _part(facts, "server"), _part(facts, "firewall")
+    runtime = _part(facts, "runtime")
     config = _part(server, "config")
     renamed = server.get("renamed_commands") or ()
     shown = [
         ("Server", f"{str(server.get('product', '')).capitalize()} {server.get('version', '')}"),
-        ("Role", str(facts.get("role", ""))),
+        ("Role", str(runtime.get("role", ""))),
+        ("Clients connected", str(runtime.get("clients", ""))),
         ("TLS support", _yes_no(server.get("tls_supported"), server.get("tls_reason"))),
         ("Port", str(server.get("port", ""))),
         ("TLS port", str(server.get("tls_port") or "none")),
@@ -80,6 +95,7 @@ def facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Protected mode", str(server.get("protected_mode", ""))),
         ("Password", _yes_no(server.get("requires_password"), yes="asked for", no="not asked for")),
         ("Renamed commands", ", ".join(renamed)),
+        ("CONFIG", str(_part(runtime, "config_refused").get("message", ""))),
         ("Configuration", str(config.get("path", ""))),
         ("Unit", str(server.get("unit", ""))),
         ("Runs as", str(server.get("user", ""))),
@@ -120,4 +136,4 @@ def _runs(node: Node) -> list[tuple[Run, str, Shown]]:
         .select_related("run__installation")
         .order_by("-run_id")[:RUNS]
     )
-    return [(row.run, action_title(row.run), run_node_shown(row)) for row in rows]
+    return [(row.run, action_title(row.run), run_node_shown(row, row.run)) for row in rows]

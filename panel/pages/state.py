@@ -37,6 +37,11 @@ def worst(states: Iterable[Shown]) -> Shown | None:
     return min(states, key=lambda shown: _GRAVITY.index(shown.kind), default=None)
 
 
+def named(node: str, message: str) -> str:
+    """Return a message that begins with its node's name, as most do by themselves."""
+    return message if not node or message.startswith(node) else f"{node}: {message}"
+
+
 def node_shown(node: Node) -> Shown:
     """Return how far the panel knows a node. Reads ``node.machine``."""
     machine = node.machine
@@ -113,7 +118,8 @@ def run_shown(run: Run) -> Shown:
     """Return a run's state, in a word that fits into a list."""
     word = _RUN_WORDS.get(run.state, run.get_state_display())
     at = run.ended_at or run.started_at or run.created_at
-    return Shown(_RUN_KINDS[run.state], word, str(run.failure.get("message", "")), at)
+    why = named(str(run.failure.get("node", "")), str(run.failure.get("message", "")))
+    return Shown(_RUN_KINDS[run.state], word, why if run.failure else "", at)
 
 
 _NODE_WORDS: Mapping[str, tuple[str, str]] = {
@@ -127,6 +133,8 @@ _NODE_WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def run_node_shown(row: RunNode) -> Shown:
+def run_node_shown(row: RunNode, run: Run) -> Shown:
     """Return how far one node of a run is."""
+    if run.ended and row.state == RunNode.State.WAITING:
+        return Shown(UNKNOWN, "Not touched")
     return Shown(*_NODE_WORDS[row.state])

@@ -54,9 +54,10 @@ def state(shown: Shown, word: str = "") -> SafeString:
 
 
 @register.simple_tag
-def ago(at: datetime | None, never: str = "never") -> SafeString:
+def ago(at: datetime | str | None, never: str = "never") -> SafeString:
     """Draw a time as an age; the exact one on hover, put into the viewer's zone by times.js."""
-    if at is None:
+    # A template gives an empty text for what a missing row would have had.
+    if not isinstance(at, datetime):
         return format_html('<span class="text-secondary">{}</span>', never)
     exact = timezone.localtime(at)
     return format_html(
@@ -126,6 +127,20 @@ def fingerprint(value: str) -> str:
     return value if len(pairs) < 6 else ":".join([*pairs[:2], "…", pairs[-1]])
 
 
+_PLAIN_PORT = {
+    "plaintext-open": "open",
+    "NOAUTH": "open, with password",
+    "DENIED": "closed to others",
+    "closed": "closed",
+}
+
+
+@register.filter
+def plain_port(seen: object) -> str:
+    """Say what the plain port answered when it was last looked at."""
+    return _PLAIN_PORT.get(str(seen), "unknown")
+
+
 @register.filter
 def initials(name: str) -> str:
     """Return two letters for a person."""
@@ -149,18 +164,26 @@ _CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
 
 
 @register.inclusion_tag("components/field.html")
-def field(bound: BoundField, classes: str = "") -> dict[str, object]:
-    """Draw a form field: label, widget, explanation, errors, tied together for screen readers."""
+def field(bound: BoundField, classes: str = "", *, notes: bool = True) -> dict[str, object]:
+    """Draw a form field: label, widget, explanation, errors, tied together for screen readers.
+
+    Args:
+        bound: The field of a form.
+        classes: For the widget, beside its own.
+        notes: Whether its explanation is shown.
+    """
+    help_text = bound.help_text if notes else ""
     widget = bound.field.widget
     css = next(name for kind, name in _CLASSES if isinstance(widget, kind))
     attrs: dict[str, Any] = {"class": f"{css} {classes}{' is-invalid' if bound.errors else ''}"}
     described = [f"{bound.id_for_label}-{part}" for part in ("help", "error")]
-    texts = (bound.help_text, bound.errors)
+    texts = (help_text, bound.errors)
     ids = [name for name, text in zip(described, texts, strict=True) if text]
     if ids and not bound.use_fieldset:
         attrs["aria-describedby"] = " ".join(ids)
     return {
         "field": bound,
+        "help_text": help_text,
         "widget": bound.as_widget(attrs=attrs),
         "css": attrs["class"],
         "choices": isinstance(widget, forms.RadioSelect | forms.CheckboxSelectMultiple),

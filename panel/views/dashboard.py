@@ -21,7 +21,8 @@ RUNS = 8
 @require_safe
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show what needs attention, counts, environments and the latest runs."""
-    if not Environment.objects.exists():
+    count = Environment.objects.count()
+    if not count:
         return render(request, "dashboard_empty.html", {"today": timezone.localtime()})
     observed = observations()
     kinds = [row_shown(row, row.installation).kind for row in observed]
@@ -30,7 +31,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "today": timezone.localtime(),
         "attention": attention(observed),
         "environments": environment_lines(environments[:ENVIRONMENTS], observed),
-        "environment_count": environments.count(),
+        "environment_count": count,
         "runs": run_lines(runs_listed().exclude(state=Run.State.DISCARDED)[:RUNS]),
         "node_count": Node.objects.count(),
         "verified": kinds.count(OK),

@@ -1,9 +1,13 @@
 """Nodes: add one, see what is known of it, confirm its host key, look again."""
 
+from datetime import UTC, datetime
+
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from instances import tasks
@@ -32,7 +36,7 @@ def node_add(request: HttpRequest, environment: str, name: str) -> HttpResponse:
             form.remind_of_password()
         else:
             messages.success(request, f"{node.name} is registered.")
-            return redirect("node", node.pk)
+            return _look_awaited(node)
     return render(request, "nodes/add.html", {"form": form, "group": group, "keys": keys})
 
 
@@ -75,19 +79,32 @@ def node(request: HttpRequest, pk: int) -> HttpResponse:
     found = node_numbered(pk)
     if found is None:
         raise Http404
-    page = node_page(found)
+    page = node_page(found, asked=_asked(request), now=timezone.now())
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
         return render(request, "nodes/_live.html", {"page": page}, status=page.poll_status)
     return render(request, "nodes/detail.html", {"page": page})
 
 
+def _asked(request: HttpRequest) -> datetime | None:
+    """Return when this viewer asked for a look, from the address of the page."""
+    try:
+        return datetime.fromtimestamp(float(request.GET.get("asked", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _look_awaited(node: Node) -> HttpResponse:
+    """Lead to a page that waits for the look that was just asked for."""
+    address = reverse("node", args=[node.pk])
+    return redirect(f"{address}?asked={timezone.now().timestamp():.3f}")
+
+
 @require_POST
-def node_look(request: HttpRequest, pk: int) -> HttpResponse:
+def node_look(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001 -- a view's signature
     """Have a worker look at a node again."""
     found = get_object_or_404(Node, pk=pk)
     tasks.node_look.delay_on_commit(found.pk)
-    messages.info(request, f"A worker looks at {found.name} now.")
-    return redirect("node", found.pk)
+    return _look_awaited(found)
 
 
 @require_POST
@@ -101,9 +118,10 @@ def node_confirm_host_key(request: HttpRequest, pk: int) -> HttpResponse:
             machine=found.machine,
             fingerprint_seen=request.POST.get("fingerprint", ""),
         ),
-        f"The host key of {found.machine} is confirmed. A worker looks at it now.",
+        f"The host key of {found.machine} is confirmed.",
     )
     if confirmed:
         for each in found.machine.nodes.values_list("pk", flat=True):
             tasks.node_look.delay_on_commit(each)
+        return _look_awaited(found)
     return redirect("node", found.pk)

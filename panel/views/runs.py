@@ -157,6 +157,8 @@ def run_resolve(request: HttpRequest, pk: int) -> HttpResponse:
 def runs(request: HttpRequest) -> HttpResponse:
     """List runs, the newest first."""
     found = RunFilter(request.GET, queryset=runs_listed())
-    page = Paginator(found.qs, PAGE).get_page(request.GET.get("page"))
+    # What cannot be understood matches nothing, rather than everything.
+    matching = found.qs if found.is_valid() else found.qs.none()
+    page = Paginator(matching, PAGE).get_page(request.GET.get("page"))
     context = {"page": page, "lines": run_lines(page.object_list), "filter": found}
     return render(request, "runs/list.html", context)

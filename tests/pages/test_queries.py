@@ -1,0 +1,95 @@
+"""A page costs the same number of queries however large the fleet is."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from addons.models import Run
+from instances.models import Machine, Node
+from tests.pages.world import HOST_KEY, VERIFIED, WRONG, World
+
+MOST = 15
+
+
+def fleet(world: World, environments: int, nodes: int) -> None:
+    for number in range(environments):
+        group = world.group(f"env-{number}", "cache", nodes=nodes)
+        world.installed(group, *[VERIFIED, WRONG] * nodes)
+        run = world.run(group, Run.State.RUNNING, started_at=timezone.now())
+        world.run(group, Run.State.STUCK)
+        world.run(group, Run.State.PREVIEWED)
+        for row in run.nodes.select_related("node"):
+            world.record(run, row.node, "certificate", "applied", "done")
+    Machine.objects.filter(address__startswith="cache-1.").update(
+        host_key=HOST_KEY, host_key_confirmed_at=None
+    )
+    Node.objects.filter(name="cache-2").update(fault={"reason": "X", "message": "x"})
+
+
+PAGES = [
+    "/",
+    "/environments/",
+    "/environments/env-0/",
+    "/environments/env-0/cache/",
+    "/environments/env-0/cache/addons/",
+    "/environments/env-0/cache/runs/",
+    "/environments/env-0/cache/nodes/add/",
+    "/environments/env-0/cache/addons/encryption/install/",
+    "/nodes/{node}/",
+    "/runs/",
+    "/runs/{running}/",
+    "/runs/{previewed}/",
+    "/audit/",
+    "/keys/",
+]
+
+
+@pytest.mark.parametrize("pattern", PAGES)
+@pytest.mark.parametrize("size", [(1, 2), (4, 9)])
+def test_every_page_takes_few_queries_at_any_size(
+    pattern: str,
+    size: tuple[int, int],
+    world: World,
+    signed_in: Client,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    fleet(world, *size)
+    running = Run.objects.filter(state=Run.State.RUNNING).first()
+    previewed = Run.objects.filter(state=Run.State.PREVIEWED).first()
+    node = Node.objects.filter(name="cache-1").first()
+    assert running
+    assert previewed
+    assert node
+    address = pattern.format(node=node.pk, running=running.pk, previewed=previewed.pk)
+    with django_assert_max_num_queries(MOST):
+        assert signed_in.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("pattern", [*PAGES[:6], "/runs/", "/audit/"])
+def test_the_number_of_queries_does_not_grow(pattern: str, world: World, signed_in: Client) -> None:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
+
+    def count() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            signed_in.get(pattern)
+        return len(queries)
+
+    fleet(world, 2, 3)
+    before = count()
+    for number in range(3):
+        group = world.group(f"more-{number}", "queue", nodes=5)
+        world.installed(group, *[VERIFIED] * 5)
+        world.run(group, Run.State.STUCK)
+    assert count() == before
+
+
+def test_a_list_is_paged(world: World, signed_in: Client) -> None:
+    group = world.group("shop", "cache")
+    for _ in range(30):
+        world.run(group, Run.State.SUCCEEDED)
+    first = signed_in.get("/runs/?state=succeeded")
+    assert len(first.context["lines"]) == 25
+    assert b"?state=succeeded&amp;page=2" in first.content
+    assert len(signed_in.get("/runs/?state=succeeded&page=2").context["lines"]) == 5

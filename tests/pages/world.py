@@ -1,0 +1,212 @@
+"""A small fleet in every state that pages must show."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
+from instances.audit import Actor
+from instances.models import Credential, Environment, Machine, Node, NodeGroup
+from instances.secret import Secret
+from instances.services import (
+    NodeRequest,
+    credential_create,
+    environment_create,
+    group_create,
+    node_register,
+)
+
+PASSWORD = "the-redis-password-that-no-page-shows"
+BEFORE = "the-before-state-that-no-page-shows"
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Hn6m3wz5bJ0QvEovvqNqk2b1mRkqfZ8cM2n9n3n3n"
+SPEC = {"tls_port": 6380, "networks": ["10.0.0.0/8"]}
+FACTS = {
+    "os": {"name": "Debian GNU/Linux 12 (bookworm)"},
+    "server": {"product": "redis", "version": "7.0.15", "port": 6379, "tls_supported": True},
+    "runtime": {"role": "primary", "clients": 41},
+    "firewall": {"backend": "nftables"},
+}
+
+
+def condition(status: str, reason: str, message: str) -> dict[str, Any]:
+    return {
+        "type": "Encrypted",
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "generation": 1,
+        "since": timezone.now().isoformat(),
+    }
+
+
+VERIFIED = condition("true", "VerifiedFromPanel", "TLSv1.3, PONG in 0.9 ms")
+WRONG = condition("false", "ChainInvalid", "The served certificate is from somebody else.")
+
+PREVIEW = {
+    "changes": [
+        {
+            "step": "certificate",
+            "says": "Issue a certificate and write it.",
+            "lines": [{"kind": "add", "text": "server/server.crt"}],
+            "interrupts": 0,
+        },
+        {
+            "step": "configuration",
+            "says": "Write redis.conf.",
+            "lines": [
+                {"kind": "hunk", "text": "@@ /etc/redis/redis.conf @@"},
+                {"kind": "del", "text": "tls-port 0"},
+                {"kind": "add", "text": "tls-port 6380"},
+                {"kind": "context", "text": "requirepass ••••"},
+            ],
+            "interrupts": 0,
+        },
+    ],
+    "warnings": [
+        {"code": "Exposed", "message": "The plain port is open.", "next_step": "Close it."}
+    ],
+}
+
+
+@dataclass
+class World:
+    """Builds rows.
+
+    Args:
+        actor: Who does it all.
+    """
+
+    actor: Actor
+    credential: Credential = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.credential = credential_create(actor=self.actor, name="default")
+
+    def group(self, environment: str, name: str, nodes: int = 2) -> NodeGroup:
+        within = Environment.objects.filter(name=environment).first() or environment_create(
+            actor=self.actor, name=environment, region="eu-west"
+        )
+        group = group_create(actor=self.actor, environment=within, name=name)
+        for number in range(1, nodes + 1):
+            self.node(group, f"{name}-{number}")
+        return group
+
+    def node(self, group: NodeGroup, name: str, *, seen: bool = True) -> Node:
+        node = node_register(
+            actor=self.actor,
+            group=group,
+            request=NodeRequest(
+                address=f"{name}.{group.environment.name}.example",
+                name=name,
+                credential="default",
+                server_password=Secret(PASSWORD),
+            ),
+        )
+        if seen:
+            now = timezone.now()
+            Machine.objects.filter(pk=node.machine_id).update(
+                host_key=HOST_KEY, host_key_confirmed_at=now
+            )
+            Node.objects.filter(pk=node.pk).update(facts=FACTS, facts_at=now, looked_at=now)
+            node.refresh_from_db()
+        return node
+
+    def installed(self, group: NodeGroup, *conditions: dict[str, Any] | None) -> Installation:
+        """Install on a group; each node gets its condition in turn, None was never observed."""
+        installation, _ = Installation.objects.update_or_create(
+            group=group, addon="encryption", defaults={"spec": SPEC, "generation": 1}
+        )
+        for node, each in zip(group.nodes.order_by("name"), conditions, strict=False):
+            NodeInstallation.objects.create(
+                installation=installation,
+                node=node,
+                observed_generation=1,
+                observed={
+                    "fingerprint": "9C:41:" + "AB:" * 29 + "7E",
+                    "protocol": "TLSv1.3",
+                    "not_after": (timezone.now() + timedelta(days=364, hours=1)).isoformat(),
+                    "verified_from": "panel",
+                    "plaintext": "plaintext-open",
+                }
+                if each
+                else {},
+                observed_at=timezone.now() if each else None,
+                conditions=[each] if each else [],
+                baseline={"configuration": [{"run": 1, "state": {"line": BEFORE}}]},
+            )
+        return installation
+
+    def run(self, group: NodeGroup, state: Run.State, **more: Any) -> Run:
+        installation, _ = Installation.objects.get_or_create(group=group, addon="encryption")
+        run = Run.objects.create(
+            installation=installation,
+            action=more.pop("action", "install"),
+            spec=SPEC,
+            state=state,
+            actor_name=self.actor.name,
+            **more,
+        )
+        for position, node in enumerate(group.nodes.order_by("name")):
+            preview = {} if state == Run.State.PREVIEWING else PREVIEW
+            RunNode.objects.create(run=run, node=node, position=position, preview=preview)
+        return run
+
+    def record(self, run: Run, node: Node, step: str, kind: str, says: str = "") -> StepRecord:
+        return StepRecord.objects.create(
+            run=run,
+            node=node,
+            attempt=1,
+            step=step,
+            kind=kind,
+            at=timezone.now(),
+            says=says,
+            state={"line": BEFORE} if kind == "before" else {},
+        )
+
+    def everything(self) -> dict[str, str]:
+        """Make one of each state and return the addresses of all pages, by name."""
+        cache = self.group("shop", "cache")
+        self.installed(cache, VERIFIED, WRONG)
+        done = self.run(cache, Run.State.SUCCEEDED, started_at=timezone.now())
+        queue = self.group("shop", "queue")
+        asking = self.node(queue, "queue-9", seen=False)
+        Machine.objects.filter(pk=asking.machine_id).update(host_key=HOST_KEY)
+        broken = self.node(queue, "queue-8")
+        fault = {"reason": "SudoRefused", "message": "sudo asks for a password", "next_step": "Go."}
+        Node.objects.filter(pk=broken.pk).update(fault=fault)
+        fresh = self.node(queue, "queue-7", seen=False)
+        failure = {"node": "queue-1", "step": "verify", "reason": "No", "message": "it failed"}
+        runs = {"done": done} | {
+            state.value: self.run(queue, state, failure=failure if state == "stuck" else {})
+            for state in Run.State
+        }
+        first = queue.nodes.get(name="queue-1")
+        for run in runs.values():
+            self.record(run, first, "certificate", "before")
+            self.record(run, first, "certificate", "applied", "the certificate is written")
+            self.record(run, first, "verify", "failed", "it failed")
+        runs["uninstalling"] = self.run(cache, Run.State.PREVIEWED, action="uninstall")
+        pages = {f"run {name}": run.get_absolute_url() for name, run in runs.items()}
+        nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
+        pages |= {f"node {name}": f"/nodes/{node.pk}/" for name, node in nodes.items()}
+        return pages | {
+            "dashboard": "/",
+            "environments": "/environments/",
+            "environment add": "/environments/-/add/",
+            "environment": "/environments/shop/",
+            "group add": "/environments/shop/-/add/",
+            "group": "/environments/shop/queue/",
+            "installed": "/environments/shop/cache/addons/",
+            "not installed": "/environments/shop/queue/addons/",
+            "group runs": "/environments/shop/queue/runs/",
+            "install": "/environments/shop/queue/addons/encryption/install/",
+            "node add": "/environments/shop/queue/nodes/add/",
+            "keys": "/keys/",
+            "key add": "/keys/-/add/",
+            "runs": "/runs/",
+            "audit": "/audit/",
+            "password": "/account/password/change/",
+            "email": "/account/email/",
+        }
