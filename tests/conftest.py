@@ -28,7 +28,10 @@ settings.STATIC_ROOT = _STATE / "static"
 settings.KEY_FILE = _STATE / "keys.json"
 settings.SECRET_KEY = "only-for-tests-" + "x" * 40
 settings.BROKER_SOCKET = _STATE / "broker.sock"
-settings.CELERY_BROKER_URL = f"redis+socket://{settings.BROKER_SOCKET}"
+# Nobody listens in the process of a test: what is enqueued stays there.
+settings.CELERY_BROKER_URL = "memory://"
+# In a file, so that processes that a test starts or forks see the same database.
+settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = str(_STATE / "test.sqlite3")
 # A manifest wants `collectstatic` first; a slow password hash is not what tests are about.
 settings.STORAGES = {
     **settings.STORAGES,

@@ -79,8 +79,11 @@ class Restart:
         return "the guard had put the old file back" if "fired" in fired else "to be restarted"
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
-        """On the way back, restart unless the server already runs as before."""
-        if before is None or goal is Goal.FORWARD:
+        """Forward, see that no guard is left armed; back, restart unless it runs as before."""
+        if before is None:
+            return None
+        if goal is Goal.FORWARD:
+            self._disarm(node)
             return None
         former = before["running"]
         try:
@@ -109,8 +112,26 @@ class Restart:
         self._wait(node, began + WAIT_SECONDS)
         seconds = time.monotonic() - began
         if guard:
-            node.host.run(disarm_command(node.run, workspace=node.workspace))
+            self._disarm(node)
         return seconds
+
+    @staticmethod
+    def _disarm(node: NodeSession) -> None:
+        """Disarm the guard, also one that a killed worker left.
+
+        Raises:
+            StepFailed: It has put the old file back already.
+        """
+        said = node.host.run(disarm_command(node.run, workspace=node.workspace)).text
+        if "fired" in said:
+            raise StepFailed(
+                Reason(
+                    "GuardFired",
+                    f"{node.name}: the panel was silent for too long, so the node has put its "
+                    "former configuration back by itself.",
+                    "Run again.",
+                )
+            )
 
     @staticmethod
     def _arm(node: NodeSession) -> Command:

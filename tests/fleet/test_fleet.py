@@ -1,0 +1,50 @@
+"""Two workers, 40 runs at once on 20 nodes, on SQLite and on PostgreSQL."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import Lab, NodeSpec
+from tests.fleet.postgres import postgres
+from tests.live_panel import LivePanel, live_panel
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
+
+LAB = "test-fleet"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Lab]:
+    lab = Lab(name=LAB)
+    lab.up([NodeSpec(name=f"node-{number}") for number in range(1, 21)])
+    yield lab
+    lab.down()
+
+
+def act(panel: LivePanel) -> dict[str, Any]:
+    done = panel.run_module("tests.fleet.scene", LAB, timeout=280)
+    assert done.returncode == 0, done.stderr.decode()
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_forty_runs_at_once_on_twenty_nodes_all_end_right(
+    fleet: Lab, database: str, tmp_path: Path
+) -> None:
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgres()) if database == "postgresql" else ""
+        running = live_panel(tmp_path / "state", database=url, extra_workers=1)
+        panel = stack.enter_context(running)
+        result = act(panel)
+        said = panel.log.read_text()
+    assert result["install"]["states"] == {"succeeded": 40}, (result, said[-3000:])
+    assert result["uninstall"]["states"] == {"succeeded": 20}, (result, said[-3000:])
+    assert result["install"]["locks"] == result["uninstall"]["locks"] == 0
+    assert result["install"]["attempts"] == 1
+    assert "locked" not in said
+    print(database, result["install"]["seconds"], "s for 40 runs")
