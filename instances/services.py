@@ -1,7 +1,8 @@
 """Writes on environments, groups, machines, nodes and credentials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, models, transaction
@@ -131,6 +132,45 @@ def machine_confirm_host_key(*, actor: Actor, machine: Machine, fingerprint_seen
     with transaction.atomic():
         Machine.objects.filter(pk=machine.pk).update(host_key_confirmed_at=timezone.now())
         audit(actor, "machine.confirm_host_key", machine, fingerprint=fingerprint_seen)
+
+
+def machine_forget_host_key(*, actor: Actor, machine: Machine) -> None:
+    """Unpin the host key, as after a reinstallation: the next look scans it, and it is confirmed.
+
+    Until then nobody logs in there.
+    """
+    with transaction.atomic():
+        Machine.objects.filter(pk=machine.pk).update(
+            host_key="", host_key_confirmed_at=None, expected_fingerprint=""
+        )
+        pinned = fingerprint(machine.host_key) if machine.host_key else ""
+        audit(actor, "machine.forget_host_key", machine, fingerprint=pinned)
+
+
+def node_update(*, actor: Actor, node: Node, changes: Mapping[str, Any]) -> Node:
+    """Change what an operator states of a node.
+
+    Args:
+        changes: Of ``unit``, ``config_path``, ``client_addresses``, ``server_username`` and
+            ``server_password``; what is absent stays.
+
+    Raises:
+        Invalid: A field is not acceptable.
+    """
+    for name in changes.keys() - _STATED:
+        raise Invalid(name, f"“{name}” of a node cannot be changed.")
+    with transaction.atomic():
+        for name, value in changes.items():
+            setattr(node, name, value)
+        _save_clean(node)
+        # Which fields, not their values: a password is among them.
+        audit(actor, "node.update", node, fields=sorted(changes))
+    return node
+
+
+_STATED = frozenset(
+    {"unit", "config_path", "client_addresses", "server_username", "server_password"}
+)
 
 
 def _machine(actor: Actor, request: NodeRequest) -> Machine:
