@@ -18,10 +18,16 @@ slurp() { # NAME PATH [KEY]
   base64 -w0 <"$2"
   printf '\n'
 }
+text() { # NAME PATH: a small file, read without a fork
+  local content
+  [[ -f $2 && -r $2 ]] || return 1
+  # Success means that it stopped at a NUL byte, which bash cannot keep.
+  if IFS= read -r -d '' content <"$2"; then slurp "$1" "$2" ''; else section "$1" '' "$content"; fi
+}
 have() { command -v "$1" >/dev/null; }
 
 section clock '' "${EPOCHREALTIME:-$(date +%s.%N)}"
-slurp os /etc/os-release ''
+text os /etc/os-release
 read -r kernel </proc/sys/kernel/osrelease && section kernel '' "$kernel"
 read -r enforcing </sys/fs/selinux/enforce && section selinux '' "$enforcing"
 tools=
@@ -63,12 +69,23 @@ done < <(stat -c %N /proc/[0-9]*/exe)
 declare -A exec_start user group workdir loaded active canonical_unit
 properties=Id,Names,LoadState,ActiveState,SubState,UnitFileState,Type,ExecStart,User,Group
 properties+=,FragmentPath,DropInPaths,UMask,ProtectSystem,ReadWritePaths,WorkingDirectory,MainPID
-firewall_units="firewalld.service ufw.service nftables.service iptables.service
-  ip6tables.service netfilter-persistent.service"
-known_units="redis-server.service redis.service valkey-server.service valkey.service
-  redis-sentinel.service valkey-sentinel.service"
-usual_units=
-((${#pids[@]})) || usual_units=$known_units # Each unit asked for costs a millisecond.
+unit_paths=(/etc/systemd/system /run/systemd/{system,transient,generator,generator.early,generator.late}
+  /usr/local/lib/systemd/system /usr/lib/systemd/system /lib/systemd/system)
+there() { # UNIT... -> REPLY: those that have a file; systemd takes a millisecond to find none.
+  local name path
+  REPLY=
+  for name; do
+    for path in "${unit_paths[@]}"; do
+      [[ -e $path/$name || -L $path/$name ]] && { REPLY+=" $name"; break; }
+    done
+  done
+}
+there {firewalld,ufw,nftables,iptables,ip6tables,netfilter-persistent}.service
+firewall_units=$REPLY usual_units=
+if ! ((${#pids[@]})); then
+  there {redis-server,redis,valkey-server,valkey,redis-sentinel,valkey-sentinel}.service
+  usual_units=$REPLY
+fi
 declare -A property
 close_block() { # Properties come in systemd's own order: keep them until their block ends.
   local name
@@ -82,8 +99,9 @@ close_block() { # Properties come in systemd's own order: keep them until their 
   property=()
 }
 if have systemctl; then
-  shown=$(systemctl show --no-pager -p "$properties" \
-    ${unit:+"$unit"} "${services[@]}" $usual_units $firewall_units)
+  wanted_units=(${unit:+"$unit"} "${services[@]}" $usual_units $firewall_units) shown=
+  # Of none it would show itself.
+  ((${#wanted_units[@]})) && shown=$(systemctl show --no-pager -p "$properties" "${wanted_units[@]}")
   section units '' "$shown"
   while IFS= read -r line; do
     case $line in
@@ -159,7 +177,6 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
   run_user=${user[${chosen_unit:-none}]:-${owner%% *}}
   section program '' "$program"$'\n'"${owner:-}"$'\n'"${cwd:-}"
   if [[ $program && -x $program ]]; then
-    section version '' "$("$program" --version)"
     # REDIS_FACTS 6: this always exits before it listens, and touches no running server.
     as=() run_group=${group[${chosen_unit:-none}]:-${owner##* }}
     if [[ $run_user && $run_user != root ]]; then
@@ -167,7 +184,14 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
       [[ $run_group ]] && have setpriv &&
         as=(setpriv "--reuid=$run_user" "--regid=$run_group" --init-groups)
     fi
-    section tlsprobe '' "$(timeout 5 "${as[@]}" "$program" --port 0 --bind 127.0.0.1 --tls-port 65000 2>&1)"
+    said=$(timeout 5 "${as[@]}" "$program" --port 0 --bind 127.0.0.1 --tls-port 65000 2>&1)
+    section tlsprobe '' "$said"
+    # It names its version as it starts, and starting it again would cost as much.
+    if [[ $program == */redis-server && $said =~ 'Redis version='([0-9][^ ,]*), ]]; then
+      section version '' "Redis server v=${BASH_REMATCH[1]}"
+    else
+      section version '' "$("$program" --version)"
+    fi
   fi
   if [[ -z $config ]]; then
     config_of "${chosen_unit:-none}"
@@ -211,13 +235,25 @@ fi
 have ss && section listening '' "$(ss -ltnpH)"
 have ip && section addresses '' "$(ip -o addr)"
 section disk '' "$(stat -f -c '%n %a %S %d' /etc /var/lib)"
+ruleset=
 if have nft; then
-  section nft '' "$(nft -a list ruleset)"
+  ruleset=$(nft -a list ruleset)
+  section nft '' "$ruleset"
   section nftjson '' "$(nft -a -j list ruleset)"
 fi
-have iptables-save && section iptables '' "$(iptables-save)"
-have ip6tables-save && section ip6tables '' "$(ip6tables-save)"
-slurp nftconf /etc/nftables.conf '' || slurp nftconf /etc/sysconfig/nftables.conf ''
+# Where nft shows other tables and none of theirs, and the kernel has no legacy ones, they say nothing.
+legacy= legacy6=
+read -r legacy </proc/net/ip_tables_names
+read -r legacy6 </proc/net/ip6_tables_names
+for save in iptables ip6tables; do
+  have $save-save || continue
+  if [[ -z $ruleset || $ruleset == *'table ip '* || $ruleset == *'table ip6 '* || $legacy$legacy6 ]]; then
+    section $save '' "$($save-save)"
+  else
+    section $save '' ''
+  fi
+done
+text nftconf /etc/nftables.conf || text nftconf /etc/sysconfig/nftables.conf
 slurp rulesv4 /etc/iptables/rules.v4 ''
 slurp rulesv6 /etc/iptables/rules.v6 ''
 # Their own programs are Python and slow: what they say is read when a plan needs it.
