@@ -13,6 +13,7 @@ from addons.encryption.forms import EncryptionForm
 from addons.encryption.issuer import Issuer
 from addons.encryption.planner import InstallPlanner, UninstallPlanner
 from addons.encryption.spec import EncryptionSpec, parse
+from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
 from addons.models import Run
 from addons.pki.bundle import trust_bundle
@@ -53,13 +54,16 @@ class EncryptionAddOn:
             lifetime_days=spec.lifetime_days,
         )
         kind = UninstallPlanner if run.action == UNINSTALL else InstallPlanner
-        return kind(spec, issuer, authority.pk)
+        former = EncryptionSpec.from_json(run.installation.spec)
+        return kind(spec, former, issuer, authority.pk)
 
     def merge_baselines(
         self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         if step == "configuration":
             return merge_configuration(first, later)
+        if step == "certificate":
+            return merge_certificates(first, later)
         if step == "runtime":
             return {"values": {**later["values"], **first["values"]}}
         if step == "firewall":

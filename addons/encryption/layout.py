@@ -51,6 +51,19 @@ dir=$1
 swap() {
   ln -sfn -- "generations/$1/$2" "$dir/.$2.new" && mv -fT -- "$dir/.$2.new" "$dir/$2"
 }
+own() {
+  chown root:root -- "$1"
+  chmod 00755 -- "$1"
+}
+make_directories() {
+  # One that was there already keeps its owner and mode.
+  if [ ! -d "$dir" ]; then
+    mkdir -p -- "$dir"
+    own "$dir"
+  fi
+  mkdir -p -- "$dir/generations"
+  own "$dir/generations"
+}
 unlink_ours() {
   for name in server client; do
     case $(readlink -- "$dir/$name" || true) in generations/*) rm -f -- "$dir/$name" ;; esac
@@ -79,9 +92,7 @@ PUT = (
     _FUNCTIONS
     + r"""
 new=$2 old=$3 workspace=$4
-mkdir -p -- "$dir/generations"
-chown root:root -- "$dir" "$dir/generations"
-chmod 00755 -- "$dir" "$dir/generations"
+make_directories
 keep_only "$old"
 mkdir -m 0755 -- "$dir/generations/$new"
 base64 -d | tar -x -p --same-owner -f - -C "$dir/generations/$new"
@@ -122,9 +133,7 @@ BACK = (
 old=$2 workspace=$3
 shift 3
 if [ -n "$old" ]; then
-  mkdir -p -- "$dir/generations"
-  chown root:root -- "$dir" "$dir/generations"
-  chmod 00755 -- "$dir" "$dir/generations"
+  make_directories
   if [ ! -d "$dir/generations/$old" ]; then
     mv -f -- "$workspace/generations/$old" "$dir/generations/"
   fi

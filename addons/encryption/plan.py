@@ -8,10 +8,24 @@ from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.probe import plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
+from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
 from addons.encryption.steps.firewall import FirewallRules
 from addons.engine.step import Goal, State, Step, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a node speaks TLS through this add-on.
+
+    Args:
+        local: Whether only the node itself can reach the server.
+    """
+
+    spec: EncryptionSpec
+    layout: Layout
+    local: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +35,26 @@ class EncryptionPlan:
     Args:
         found: Obstacles, from the facts.
         known: Warnings, from the facts.
-        encrypted_before: Whether the node spoke TLS through this add-on before the run.
-        encrypted_after: Whether it does when the run has succeeded.
-        local: Whether only the node itself can reach the server.
+        before: How the node spoke TLS before the run; None where it did not.
+        after: How it does when the run has succeeded.
+        tls_port: The port that is closed where it does not.
     """
 
     steps: Sequence[Step[NodeSession]]
     found: Sequence[Reason]
     known: Sequence[Reason]
     firewall: FirewallRules
-    spec: EncryptionSpec
-    layout: Layout
+    certificates: IssueCertificates | RemoveCertificates
     issuer: Issuer
-    encrypted_before: bool
-    encrypted_after: bool
-    local: bool
+    before: Served | None
+    after: Served | None
+    tls_port: int
 
     @property
     def obstacles(self) -> Sequence[Reason]:
-        """What the facts and the firewall's look say stands in the way."""
+        """What the facts and the steps' looks say stands in the way."""
         blocked = [Reason("FirewallOutOfReach", text) for text in self.firewall.problems]
-        return (*self.found, *blocked)
+        return (*self.found, *self.certificates.problems, *blocked)
 
     @property
     def warnings(self) -> Sequence[Reason]:
@@ -51,16 +64,16 @@ class EncryptionPlan:
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:
         """Prove by handshake that TLS is served, or that it is gone and plaintext answers."""
-        encrypted = self.encrypted_after if goal is Goal.FORWARD else self.encrypted_before
-        if encrypted:
-            seen = verify(node, self.spec, self.layout, self.issuer, local=self.local)
+        served = self.after if goal is Goal.FORWARD else self.before
+        if served is not None:
+            seen = verify(node, served.spec, served.layout, self.issuer, local=served.local)
             return seen.sentences(self.issuer.facts.common_name), seen.as_json()
         said = plaintext_of(node)
-        if not tls_closed(node, self.spec.tls_port):
+        if not tls_closed(node, self.tls_port):
             raise StepFailed(
                 Reason(
                     "StillListening",
-                    f"{node.name}: something still listens on port {self.spec.tls_port}.",
+                    f"{node.name}: something still listens on port {self.tls_port}.",
                     "Look with ss -ltnp on the node what it is.",
                 )
             )

@@ -12,7 +12,7 @@ from addons.encryption.obstacles import (
     node_obstacles,
     uninstall_warnings,
 )
-from addons.encryption.plan import AdoptionPlan, EncryptionPlan, ForgetPlan
+from addons.encryption.plan import AdoptionPlan, EncryptionPlan, ForgetPlan, Served
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
 from addons.encryption.steps.configuration import (
@@ -23,7 +23,13 @@ from addons.encryption.steps.configuration import (
 from addons.encryption.steps.firewall import FirewallRules
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
-from addons.encryption.wanted import Wanted, can_apply_live, loopback_only, wanted_of
+from addons.encryption.wanted import (
+    Wanted,
+    can_apply_live,
+    directory_of,
+    loopback_only,
+    wanted_of,
+)
 from addons.engine.step import Plan, State, Step
 from addons.session import NodeSession
 from instances.nodeconf.command import Command
@@ -40,9 +46,14 @@ def tag_prefix(node: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class InstallPlanner:
-    """Plans installs, first ones and later ones with other settings."""
+    """Plans installs, first ones and later ones with other settings.
+
+    Args:
+        former: The settings before this run, where the add-on is installed.
+    """
 
     spec: EncryptionSpec
+    former: EncryptionSpec
     issuer: Issuer
     authority_id: int
 
@@ -61,17 +72,17 @@ class InstallPlanner:
             closed_before=_closed_before(session),
         )
         firewall = self._firewall(session, wanted)
+        certificates = self._certificates(session, wanted)
         return EncryptionPlan(
-            steps=self._steps(session, wanted, firewall),
+            steps=self._steps(session, wanted, firewall, certificates),
             found=tuple(install_obstacles(session, self.spec, wanted, ours=ours)),
             known=tuple(install_warnings(session, self.spec, wanted)),
             firewall=firewall,
-            spec=self.spec,
-            layout=wanted.layout,
+            certificates=certificates,
             issuer=self.issuer,
-            encrypted_before=bool(session.brief.baseline),
-            encrypted_after=True,
-            local=wanted.loopback_only,
+            before=_served_before(session, self.former),
+            after=Served(self.spec, wanted.layout, wanted.loopback_only),
+            tls_port=self.spec.tls_port,
         )
 
     @staticmethod
@@ -83,31 +94,52 @@ class InstallPlanner:
             backend=_backend(session, wanted),
         )
 
-    def _steps(
-        self, session: NodeSession, wanted: Wanted, firewall: FirewallRules
-    ) -> Sequence[Step[NodeSession]]:
-        certificates = IssueCertificates(
+    def _certificates(self, session: NodeSession, wanted: Wanted) -> IssueCertificates:
+        return IssueCertificates(
             wanted.layout.directory,
             issuer=self.issuer,
             names=session.brief.client_addresses,
             group=session.server.unit_group,
         )
+
+    def _steps(
+        self,
+        session: NodeSession,
+        wanted: Wanted,
+        firewall: FirewallRules,
+        certificates: IssueCertificates,
+    ) -> Sequence[Step[NodeSession]]:
         configuration = ConfigurationFile(
             install_directives(wanted.lines),
             back=lambda before: restore_directives(before["baseline"]),
         )
+        moved = self._moved_away(session, wanted)
         # A file edited before the running server could be erased by a REWRITE (REDIS_FACTS 0.2).
         if wanted.live:
-            return (certificates, firewall, RunningServer(wanted.directives), configuration)
-        restart = Restart(wanted.directives, tls_port=self.spec.tls_port)
-        return (certificates, firewall, configuration, restart)
+            running = RunningServer(wanted.directives, certificates=certificates)
+            return (certificates, firewall, running, configuration, *moved)
+        restart = Restart(wanted.directives, tls_port=self.spec.tls_port, certificates=certificates)
+        return (certificates, firewall, configuration, restart, *moved)
+
+    def _moved_away(self, session: NodeSession, wanted: Wanted) -> Sequence[RemoveCertificates]:
+        """Return what takes the certificates away from the directory they were in."""
+        before = _served_before(session, self.former)
+        if before is None or before.layout == wanted.layout:
+            return ()
+        return (_removal(session, self.former, key="former-certificate"),)
 
 
 @dataclass(frozen=True, slots=True)
 class UninstallPlanner:
-    """Plans the way back to the baseline, and nothing else."""
+    """Plans the way back to the baseline, and nothing else.
+
+    Args:
+        spec: How to go back: ``apply`` is all that counts.
+        former: The settings that are installed.
+    """
 
     spec: EncryptionSpec
+    former: EncryptionSpec
     issuer: Issuer
     authority_id: int
 
@@ -116,38 +148,35 @@ class UninstallPlanner:
         baseline = session.brief.baseline
         if not baseline:
             return ForgetPlan()
-        directory = self.spec.directory or baseline["certificate"]["directory"]
         firewall = FirewallRules(
             (),
             previous=_previous_rules(session),
             prefix=tag_prefix(session.brief.node),
             backend=baseline.get("firewall", {}).get("backend", "none"),
         )
-        connections = tls_connections(session, self.spec.tls_port)
+        certificates = _removal(session, self.former)
+        connections = tls_connections(session, self.former.tls_port)
         return EncryptionPlan(
-            steps=self._steps(session, baseline, directory, firewall),
+            steps=self._steps(session, baseline, certificates, firewall),
             found=tuple(node_obstacles(session, session.now())),
             known=tuple(uninstall_warnings(session, connections)),
             firewall=firewall,
-            spec=self.spec,
-            layout=Layout(directory),
+            certificates=certificates,
             issuer=self.issuer,
-            encrypted_before=True,
-            encrypted_after=False,
-            local=loopback_only(session.server.bind),
+            before=_served_before(session, self.former),
+            after=None,
+            tls_port=self.former.tls_port,
         )
 
     def _steps(
         self,
         session: NodeSession,
         baseline: Mapping[str, State],
-        directory: str,
+        certificates: RemoveCertificates,
         firewall: FirewallRules,
     ) -> Sequence[Step[NodeSession]]:
-        created = baseline.get("certificate", {}).get("missing", ())
-        certificates = RemoveCertificates(directory, created=created)
         file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
-        lines = _installed_lines(session, self.spec)
+        lines = _installed_lines(session, self.former)
         configuration = ConfigurationFile(
             restore_directives(file), back=lambda _before: install_directives(lines)
         )
@@ -155,8 +184,29 @@ class UninstallPlanner:
         if self.spec.apply == "live" and can_apply_live(session.server, session.runtime):
             values = dict(reversed(former.items()))
             return (RunningServer(values), configuration, firewall, certificates)
-        restart = Restart(former, tls_port=self.spec.tls_port)
+        restart = Restart(former, tls_port=self.former.tls_port)
         return (configuration, restart, firewall, certificates)
+
+
+def _served_before(session: NodeSession, former: EncryptionSpec) -> Served | None:
+    """Return how the node speaks TLS through the add-on; None where it does not yet."""
+    if not session.brief.baseline:
+        return None
+    layout = Layout(_installed_directory(session, former))
+    return Served(former, layout, loopback_only(session.server.bind))
+
+
+def _installed_directory(session: NodeSession, former: EncryptionSpec) -> str:
+    state = session.brief.baseline.get("certificate")
+    return str(state["directory"]) if state else directory_of(former, session.server)
+
+
+def _removal(
+    session: NodeSession, former: EncryptionSpec, key: str = IssueCertificates.key
+) -> RemoveCertificates:
+    """Return the step that takes away the certificates that are installed."""
+    created = session.brief.baseline.get("certificate", {}).get("missing", ())
+    return RemoveCertificates(_installed_directory(session, former), created=created, key=key)
 
 
 def _former_values(baseline: Mapping[str, State]) -> dict[str, str]:

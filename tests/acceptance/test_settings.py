@@ -1,17 +1,26 @@
 """Keys, client certificates, other settings on an installed add-on, and an operator's own edits."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from addons.encryption import plan
+from addons.encryption.probe import Verified, verify
+from addons.engine.step import StepFailed
+from instances.reason import Reason
 from tests.acceptance.outside import ping_over_tls, reachable
-from tests.acceptance.panel import said
+from tests.acceptance.panel import refused, said
 from tests.acceptance.photograph import cli, shell
 from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.lab
+
+# What 6.2 keeps in the running server: see test_install_everywhere.
+FILES_SET = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
 
 
 @pytest.mark.parametrize("name", ["cache", "valkey", "etcconf"])
@@ -60,11 +69,16 @@ def test_required_client_certificates_let_only_their_holders_in(stage: Stage) ->
     stage.panel.uninstall("cache")
 
 
-def _served(stage: Stage, name: str) -> x509.Certificate:
-    said_ = ping_over_tls(stage.address(name), stage.root())
+def _served(stage: Stage, name: str, *, port: int = 6380) -> x509.Certificate:
+    """The certificate that a client is shown."""
+    printed = ping_over_tls(stage.address(name), stage.root(), port=port)
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    body = said_.split(begin, 1)[1].split(end, 1)[0]
+    body = printed.split(begin, 1)[1].split(end, 1)[0]
     return x509.load_pem_x509_certificate(f"{begin}{body}{end}".encode())
+
+
+def _days(certificate: x509.Certificate) -> int:
+    return (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days
 
 
 def test_an_rsa_key_and_a_short_life_are_what_is_served(stage: Stage) -> None:
@@ -77,8 +91,27 @@ def test_an_rsa_key_and_a_short_life_are_what_is_served(stage: Stage) -> None:
     key = served.public_key()
     assert isinstance(key, rsa.RSAPublicKey)
     assert key.key_size == 3072
-    assert (served.not_valid_after_utc - served.not_valid_before_utc).days == 30
+    assert _days(served) == 30
     stage.panel.uninstall("cache")
+
+
+@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("name", ["cache", "six-two"])
+def test_new_certificates_at_the_same_place_are_served(name: str, apply: str, stage: Stage) -> None:
+    stage.register(name)
+    before = stage.photograph(name)
+    stage.panel.install(name, apply=apply)
+    first = _served(stage, name)
+
+    stage.panel.install(name, lifetime_days="30")
+
+    second = _served(stage, name)
+    assert second.serial_number != first.serial_number
+    assert _days(second) == 30
+    assert not said(stage.panel.install(name), "before", "applied")
+    stage.panel.uninstall(name)
+    but = FILES_SET if (name, apply) == ("six-two", "live") else ()
+    assert before.differences(stage.photograph(name), but=but) == []
 
 
 @pytest.mark.parametrize("name", ["cache", "legacy", "six-two"])
@@ -95,23 +128,14 @@ def test_other_settings_on_an_installed_add_on_and_then_no_trace(name: str, stag
     stage.panel.install(name, directory="/etc/ssl/redoubt/redis", lifetime_days="90")
 
     assert stage.speaks_tls(name, port=7443)
-    assert (_served_on(stage, name, 7443)) == 90
+    assert _days(_served(stage, name, port=7443)) == 90
     assert "/etc/redis/tls" not in shell(stage.lab, name, "find /etc/redis")
     assert not said(stage.panel.install(name), "before", "applied")
 
     stage.panel.uninstall(name)
 
-    but = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file") if name == "six-two" else ()
+    but = FILES_SET if name == "six-two" else ()
     assert before.differences(stage.photograph(name), but=but) == []
-
-
-def _served_on(stage: Stage, name: str, port: int) -> int:
-    """The days that the certificate served there lasts."""
-    said_ = ping_over_tls(stage.address(name), stage.root(), port=port)
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    pem = f"{begin}{said_.split(begin, 1)[1].split(end, 1)[0]}{end}"
-    served = x509.load_pem_x509_certificate(pem.encode())
-    return (served.not_valid_after_utc - served.not_valid_before_utc).days
 
 
 def test_live_and_restart_may_take_turns_and_leave_no_trace(stage: Stage) -> None:
@@ -157,6 +181,82 @@ def test_a_line_of_ours_that_an_operator_changed_is_left_and_reported(stage: Sta
     left = shell(stage.lab, "cache", f"grep ^tls {path}").splitlines()
     assert left == ["tls-auth-clients yes"]
     stage.make_anew("cache")
+
+
+def test_a_directory_that_was_there_keeps_owner_mode_and_files(stage: Stage) -> None:
+    make = "install -d -o redis -g redis -m 0750 /etc/redis/tls; echo own >/etc/redis/tls/own.pem"
+    shell(stage.lab, "cache", make)
+    stage.register("cache")
+    before = stage.photograph("cache")
+
+    stage.panel.install("cache")
+
+    assert stage.speaks_tls("cache")
+    stage.panel.uninstall("cache")
+    assert before.differences(stage.photograph("cache")) == []
+    shell(stage.lab, "cache", "rm -r /etc/redis/tls")
+
+
+@pytest.mark.parametrize("taken", ["mkdir server", "echo own >client"])
+def test_what_stands_where_certificates_belong_is_not_overwritten(taken: str, stage: Stage) -> None:
+    shell(stage.lab, "cache", f"mkdir /etc/redis/tls; cd /etc/redis/tls; {taken}")
+    stage.register("cache")
+    before = stage.photograph("cache")
+
+    assert refused(stage.panel.try_install("cache")) == "PathTaken"
+
+    assert before.differences(stage.photograph("cache")) == []
+    shell(stage.lab, "cache", "rm -r /etc/redis/tls")
+
+
+def test_a_directory_inside_the_former_one_leaves_no_trace(stage: Stage) -> None:
+    stage.register("cache")
+    before = stage.photograph("cache")
+    stage.panel.install("cache")
+    stage.panel.install("cache", directory="/etc/redis/tls/a/b")
+    assert stage.speaks_tls("cache")
+    stage.panel.install("cache", directory="/etc/redis/tls")
+    stage.panel.install("cache", directory="/etc/redis/tls/c")
+
+    stage.panel.uninstall("cache")
+
+    assert before.differences(stage.photograph("cache")) == []
+
+
+@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("name", ["cache", "six-two"])
+def test_a_failed_change_of_settings_leads_back_to_the_former_ones(
+    name: str, apply: str, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.register(name)
+    before = stage.photograph(name)
+    stage.panel.install(name)
+    installed, first = stage.photograph(name), _served(stage, name)
+    proofs: Iterator[bool] = iter(())
+
+    def fails_once(*arguments: Any, **options: Any) -> Verified:
+        if not next(proofs, True):
+            raise StepFailed(Reason("NoPong", "made to fail"))
+        return verify(*arguments, **options)
+
+    for settings in (
+        {"tls_port": "7443", "directory": "/etc/ssl/redoubt", "tls_auth_clients": "required"},
+        {"lifetime_days": "30"},
+    ):
+        proofs = iter([False, True])
+        monkeypatch.setattr(plan, "verify", fails_once)
+
+        run = stage.panel.try_install(name, apply=apply, **settings)
+
+        assert run.state == "put_back", said(run)
+        assert installed.differences(stage.photograph(name)) == []
+        assert stage.speaks_tls(name)
+        assert _served(stage, name) == first
+
+    stage.panel.uninstall(name)
+    assert (
+        before.differences(stage.photograph(name), but=FILES_SET if name == "six-two" else ()) == []
+    )
 
 
 def test_a_symbolic_link_to_the_configuration_stays_one(stage: Stage) -> None:

@@ -37,6 +37,7 @@ class _Certificates(Settled):
 
     key = "certificate"
     title = "Certificate"
+    problems: tuple[Reason, ...] = ()
 
     def __init__(self, directory: str) -> None:
         self.layout = Layout(directory)
@@ -71,7 +72,13 @@ class _Certificates(Settled):
 
 
 class IssueCertificates(_Certificates):
-    """A server certificate and the node's own client pair, from the environment's authority."""
+    """A server certificate and the node's own client pair, from the environment's authority.
+
+    After `inspect`, ``problems`` say what stands where they belong, and ``replaces`` whether the
+    server has to load other certificates from the same paths.
+    """
+
+    replaces: bool = False
 
     def __init__(self, directory: str, *, issuer: Issuer, names: Sequence[str], group: str) -> None:
         super().__init__(directory)
@@ -90,7 +97,17 @@ class IssueCertificates(_Certificates):
         ]
         if state["server"] and state["trusted"] != self._issuer.trusted:
             state["reasons"].append("the trusted authorities differ")
+        begun = "certificate" in node.brief.begun
+        self.replaces = bool(state["generation"] and (state["reasons"] or begun))
+        self.problems = tuple(self._in_the_way(node, each) for each in state["strangers"])
         return state
+
+    def _in_the_way(self, node: NodeSession, name: str) -> Reason:
+        return Reason(
+            "PathTaken",
+            f"{node.name}: {self.layout.directory}/{name} is there already, and not Redoubt's.",
+            "Choose another directory.",
+        )
 
     def _why(
         self, state: State, which: str, request: LeafRequest, now: Any, known: frozenset[str]
@@ -152,10 +169,14 @@ class RemoveCertificates(_Certificates):
 
     Args:
         created: The directories that were made for it, the deepest first.
+        key: Of the step, where a plan has another one for certificates.
     """
 
-    def __init__(self, directory: str, *, created: Sequence[str]) -> None:
+    def __init__(
+        self, directory: str, *, created: Sequence[str], key: str = _Certificates.key
+    ) -> None:
         super().__init__(directory)
+        self.key = key
         self._created = tuple(created)
 
     def satisfied(self, state: State) -> Reason | None:
@@ -176,6 +197,14 @@ class RemoveCertificates(_Certificates):
             remove_command(self.layout.directory, workspace=node.workspace, created=self._created)
         )
         return "the certificates were removed"
+
+
+def merge_certificates(first: State, later: State) -> State:
+    """Fold two successive before-states: what was made is where the later one put it."""
+    if first["directory"] == later["directory"]:
+        return first
+    missing = dict.fromkeys([*later["missing"], *first["missing"]])
+    return {**later, "generation": "", "missing": list(missing)}
 
 
 def _facts(content: bytes | None) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from addons.encryption.guard import arm_command, disarm_command
+from addons.encryption.steps.certificate import IssueCertificates
 from addons.encryption.steps.configuration import BACKUP
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
@@ -24,18 +25,30 @@ class Restart:
     Args:
         wanted: Directive to value that the server should have afterwards.
         tls_port: The port that tells whether TLS is on, where CONFIG is forbidden.
+        certificates: The step, inspected before this one, that may replace what the server loaded.
     """
 
     key = "restart"
     title = "Restart"
 
-    def __init__(self, wanted: Mapping[str, str], *, tls_port: int) -> None:
+    def __init__(
+        self,
+        wanted: Mapping[str, str],
+        *,
+        tls_port: int,
+        certificates: IssueCertificates | None = None,
+    ) -> None:
         self._wanted = dict(wanted)
         self._tls_port = tls_port
+        self._certificates = certificates
 
     def inspect(self, node: NodeSession) -> State:
-        """Return what the server runs with."""
-        return {"running": self._running(node), "pid": node.server.pid}
+        """Return what the server runs with, and whether certificates are renewed."""
+        return {
+            "running": self._running(node),
+            "pid": node.server.pid,
+            "reload": self._certificates is not None and self._certificates.replaces,
+        }
 
     def _running(self, node: NodeSession) -> dict[str, str]:
         """Return the running values; where CONFIG is forbidden, whether the TLS port listens."""
@@ -45,8 +58,8 @@ class Restart:
         return {"listening": str(_listens(node, self._tls_port))}
 
     def satisfied(self, state: State) -> Reason | None:
-        """Satisfied when it runs with the wanted settings."""
-        if _differs(state["running"], self._wanted):
+        """Satisfied when it runs with the wanted settings and certificates."""
+        if state["reload"] or _differs(state["running"], self._wanted):
             return None
         return Reason("InPlace", "the running server has these settings already")
 
@@ -87,7 +100,7 @@ class Restart:
             return None
         former = before["running"]
         try:
-            if self._running(node) == former:
+            if self._running(node) == former and not before["reload"]:
                 return None
         except RemoteError:
             node.forget_server()  # It is down: a restart is what it needs.

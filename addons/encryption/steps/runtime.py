@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from addons.encryption.steps.certificate import IssueCertificates
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
@@ -20,21 +21,28 @@ class RunningServer:
     Args:
         wanted: Directive to value, in the order to set them: tls-port last, so that it listens
             only with its certificates (REDIS_FACTS 0.4).
+        certificates: The step, inspected before this one, that may replace what the server loaded.
     """
 
     key = "runtime"
     title = "Apply"
 
-    def __init__(self, wanted: Mapping[str, str]) -> None:
+    def __init__(
+        self, wanted: Mapping[str, str], *, certificates: IssueCertificates | None = None
+    ) -> None:
         self._wanted = dict(wanted)
+        self._certificates = certificates
 
     def inspect(self, node: NodeSession) -> State:
-        """Return the present values of what would be set."""
-        return {"values": {name: node.runtime.config.get(name, "") for name in self._wanted}}
+        """Return the present values of what would be set, and whether certificates are renewed."""
+        return {
+            "values": {name: node.runtime.config.get(name, "") for name in self._wanted},
+            "reload": self._certificates is not None and self._certificates.replaces,
+        }
 
     def satisfied(self, state: State) -> Reason | None:
-        """Satisfied when the server has the values already."""
-        if differing(self._wanted, state["values"]):
+        """Satisfied when the server has the values, and its certificates, already."""
+        if state["reload"] or differing(self._wanted, state["values"]):
             return None
         return Reason("InPlace", "the running server has these settings already")
 
@@ -44,6 +52,8 @@ class RunningServer:
         for name, value in differing(self._wanted, state["values"]).items():
             lines.append(Line("del", f"{name} {state['values'][name]}"))
             lines.append(Line("add", f"{name} {value}"))
+        if state["reload"]:
+            lines.append(Line("context", f"tls-cert-file {self._wanted['tls-cert-file']}"))
         return [Change("Applied live: no restart, no interruption.", tuple(lines))]
 
     def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
@@ -67,7 +77,7 @@ class RunningServer:
         if node.server.product == "valkey" or node.server.version >= SEVERAL_PAIRS:
             redis.execute("CONFIG", "SET", *(word for pair in values.items() for word in pair))
             return
-        for name, value in values.items():
+        for name, value in one_by_one(values, node.read_runtime().config):
             try:
                 redis.execute("CONFIG", "SET", name, value)
             except ServerRefused:
@@ -79,6 +89,9 @@ class RunningServer:
         if before is None:
             return None
         wanted = self._wanted if goal is Goal.FORWARD else before["values"]
+        if goal is Goal.BACK and before["reload"]:
+            # The former certificates came back after `undo` had set their paths.
+            node.redis().execute("CONFIG", "SET", "tls-cert-file", wanted["tls-cert-file"])
         left = differing(wanted, node.read_runtime().config)
         if not left:
             return None
@@ -92,6 +105,19 @@ class RunningServer:
                 )
             )
         return f"set once more: {', '.join(left)}"
+
+
+def one_by_one(wanted: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the pairs to set, one a call, on a server that knows only that.
+
+    It loads certificate, key and authority anew at each call, so with TLS on it cannot move them
+    to other paths (REDIS_FACTS 2): TLS stops listening meanwhile.
+    """
+    port = wanted.get("tls-port", now.get("tls-port", "0"))
+    pairs = [(name, value) for name, value in wanted.items() if name != "tls-port"]
+    moves = any(now.get(name, "") != value for name, value in pairs if name in _FILES)
+    first = [("tls-port", "0")] if moves or port == "0" else []
+    return [*first, *pairs, *([("tls-port", port)] if port != "0" else [])]
 
 
 def differing(wanted: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
