@@ -29,6 +29,7 @@ class NodeResults:
         self._addon = addon_named(run.installation.addon)
         self._names = dict(Node.objects.filter(run_nodes__run=run).values_list("pk", "name"))
         self._failed = bool(run.failure)
+        self._started: set[int] = set()
 
     def previewed(self, node: int, preview: Preview) -> None:
         """Keep the fresh plan; the digest only where nobody has confirmed one yet."""
@@ -38,7 +39,9 @@ class NodeResults:
 
     def begun(self, node: int, step: str, state: State) -> None:
         """Keep the way back before the first change: the baseline outlives the run."""
-        self._row(node, _State.RUNNING, started_at=timezone.now())
+        if node not in self._started:
+            self._started.add(node)
+            self._row(node, _State.RUNNING, started_at=timezone.now())
         if self._run.action == UNINSTALL:
             return
         installed = self._installed(node)
