@@ -1,16 +1,21 @@
 """Backing up and restoring: losing the keys strands every node."""
 
 import io
+import json
 import os
+import sqlite3
 import stat
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from instances.errors import Invalid
 from instances.secret import Secret
+from panel.backup import backup_write
 from panel.backup_sealing import seal, unseal
-from tests.cli.conftest import Manage
+from tests.cli.conftest import Call, Manage
 
 _PHRASE = "correct horse battery"
 
@@ -25,68 +30,63 @@ def phrase(tmp_path: Path) -> str:
 def test_a_backup_brings_back_the_database_and_what_opens_it(
     state: Path, manage: Manage, phrase: str, tmp_path: Path
 ) -> None:
-    assert manage(state, "environment", "add", "shop").returncode == 0
-    assert manage(state, "credential", "add", "main").returncode == 0
-    public = manage(state, "credential", "list", "--json").stdout
-    file = tmp_path / "panel.backup"
-    done = manage(state, "backup", str(file), "--passphrase-file", phrase)
+    public = manage(state, "credential", "add", "main").stdout.strip()
+    file, other = tmp_path / "panel.backup", tmp_path / "other"
+    options = (str(file), "--passphrase-file", phrase)
+    done = manage(state, "backup", *options)
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert b"SQLite" not in file.read_bytes()
+    assert (state / "secret_key").read_bytes().strip() not in file.read_bytes()
 
-    other = tmp_path / "other"
-    restored = manage(other, "restore", str(file), "--passphrase-file", phrase)
+    restored = manage(other, "restore", *options)
     assert restored.returncode == 0, restored.stderr
-    assert manage(other, "setup", "--no-static").returncode == 0
-    assert '"shop"' in manage(other, "environment", "list", "--json").stdout
-    # Reading a credential needs the key file.
-    assert manage(other, "credential", "list", "--json").stdout == public
     assert (other / "keys.json").read_bytes() == (state / "keys.json").read_bytes()
+    assert _credentials(other) == [("main", public)]
+
+    _forget_credentials(other)
+    refused = manage(other, "restore", *options)
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert _credentials(other) == []
+    forced = manage(other, "restore", *options, "--force")
+    assert forced.returncode == 0, forced.stderr
+    # Reading a credential needs the key file.
+    listed = manage(other, "credential", "list", "--json").stdout
+    assert json.loads(listed) == [{"name": "main", "public_key": public}]
     assert not list(other.glob(".*"))
     assert not list(state.glob(".*"))
 
 
-def test_a_panel_that_holds_something_is_replaced_only_by_force(
-    state: Path, manage: Manage, phrase: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "panel.backup"
-    assert manage(state, "backup", str(file), "--passphrase-file", phrase).returncode == 0
-    manage(state, "environment", "add", "later")
-    refused = manage(state, "restore", str(file), "--passphrase-file", phrase)
-    assert refused.returncode == 1
-    assert "--force" in refused.stderr
-    assert '"later"' in manage(state, "environment", "list", "--json").stdout
-    forced = manage(state, "restore", str(file), "--passphrase-file", phrase, "--force")
-    assert forced.returncode == 0, forced.stderr
-    assert manage(state, "environment", "list", "--json").stdout.strip() == "[]"
+def _credentials(state: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(state / "panel.sqlite3")) as database:
+        return database.execute("SELECT name, public_key FROM instances_credential").fetchall()
 
 
-def test_a_backup_is_not_overwritten(
-    state: Path, manage: Manage, phrase: str, tmp_path: Path
-) -> None:
+def _forget_credentials(state: Path) -> None:
+    with closing(sqlite3.connect(state / "panel.sqlite3")) as database, database:
+        database.execute("DELETE FROM instances_credential")
+
+
+def test_a_backup_is_not_overwritten(tmp_path: Path) -> None:
     file = tmp_path / "panel.backup"
     file.write_text("something")
-    done = manage(state, "backup", str(file), "--passphrase-file", phrase)
-    assert done.returncode == 1
+    with pytest.raises(Invalid, match="exists already"):
+        backup_write(target=file, passphrase=Secret(_PHRASE), now=datetime.now(UTC))
     assert file.read_text() == "something"
-    assert [path.name for path in tmp_path.glob(".*")] == []
+    assert list(tmp_path.glob(".*")) == []
 
 
-def test_without_a_terminal_the_pass_phrase_comes_from_a_file(
-    state: Path, manage: Manage, tmp_path: Path
-) -> None:
-    done = manage(state, "backup", str(tmp_path / "b"))
-    assert done.returncode == 2
-    assert "--passphrase-file" in done.stderr
+def test_a_short_pass_phrase_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="less than 8"):
+        backup_write(target=tmp_path / "b", passphrase=Secret("short"), now=datetime.now(UTC))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_of_the_panel_stands_readable_in_a_backup(
-    state: Path, manage: Manage, phrase: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "panel.backup"
-    manage(state, "backup", str(file), "--passphrase-file", phrase)
-    content = file.read_bytes()
-    assert (state / "secret_key").read_bytes().strip() not in content
-    assert b"SQLite" not in content
+def test_without_a_terminal_the_pass_phrase_comes_from_a_file(call: Call, tmp_path: Path) -> None:
+    said = call("backup", str(tmp_path / "b"))
+    assert said.status == 2
+    assert "--passphrase-file" in said.err
 
 
 def _sealed(content: bytes) -> bytes:

@@ -1,9 +1,9 @@
 """The one command that runs the panel, with real processes."""
 
-import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -116,10 +116,57 @@ def test_nothing_outlives_a_killed_supervisor(
     _wait_until(lambda: _processes_of(state) == {}, seconds=5)
 
 
-def test_the_whole_panel_stops_when_one_process_dies(
-    panel: "subprocess.Popen[bytes]", state: Path
-) -> None:
-    broker = next(pid for pid, line in _processes_of(state).items() if "redis-server" in line)
-    os.kill(broker, signal.SIGKILL)
-    assert panel.wait(timeout=40) not in (0, None)
-    assert _processes_of(state) == {}
+_STACK = """
+import os, sys
+from panel.supervisor.services import Service
+from panel.supervisor.stack import Stack
+services = [Service(name, ["sh", "-c", script]) for name, script in zip("abc", sys.argv[1:])]
+stack = Stack(
+    services,
+    variables={each.name: os.environ for each in services},
+    cwd="/",
+    started=lambda say: say("all started"),
+)
+sys.exit(stack.run())
+"""
+
+
+def _stack(tmp_path: Path, *scripts: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [sys.executable, "-c", _STACK, *scripts],
+        env=variables(tmp_path) | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_all_stops_with_an_error_when_one_process_ends(tmp_path: Path, status: int) -> None:
+    process = _stack(tmp_path, "exec sleep 60", f"sleep 0.2; exit {status}")
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == (status or 1), said
+    assert _processes_of(tmp_path) == {}
+
+
+def test_the_broker_is_stopped_when_the_others_have_finished(tmp_path: Path) -> None:
+    slow = f"trap 'sleep 0.4; test -e {tmp_path}/gone || echo in-time; exit 0' TERM; {_WAITS}"
+    stack = _STACK.replace('"abc"', '["broker", "worker"]')
+    broker = f"trap 'touch {tmp_path}/gone; exit 0' TERM; {_WAITS}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", stack, broker, slow],
+        env=variables(tmp_path) | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    while b"all started" not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"in-time" in said
+
+
+_WAITS = "while :; do sleep 0.1; done"
