@@ -48,14 +48,17 @@ AccuracySec=100ms
 [Install]
 WantedBy=timers.target
 UNIT
+# A reload of systemd is what takes time here: one, not one more for each verb.
+systemctl enable --no-reload --quiet -- "$unit.timer"
 systemctl daemon-reload
-systemctl enable --now --quiet -- "$unit.timer"
+systemctl start -- "$unit.timer"
 """
 
 _DISARM = r"""
 unit=$1 workspace=$2
 if [ -e "$3/$unit.timer" ] || [ -e "$3/$unit.service" ]; then
-  systemctl disable --now --quiet -- "$unit.timer" 2>/dev/null
+  systemctl stop --quiet -- "$unit.timer" 2>/dev/null
+  systemctl disable --no-reload --quiet -- "$unit.timer" 2>/dev/null
   while systemctl is-active --quiet -- "$unit.service"; do sleep 0.1; done
   rm -f -- "$3/$unit.timer" "$3/$unit.service"
   systemctl daemon-reload

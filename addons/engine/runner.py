@@ -5,11 +5,11 @@ what happens. It may be run again after a crash at any point: before-states reco
 attempt are used again, and steps look before they act.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from addons.engine.conditions import Reason
 from addons.engine.journal import Halt, Journal, LeaseLost
@@ -20,14 +20,9 @@ N = TypeVar("N")
 T = TypeVar("T")
 R = TypeVar("R")
 
+_SHOWN_DIFFERENCES = 6
 PARALLEL = 32
 """How many nodes are spoken to at once."""
-
-PREVIEW_DIFFERS = Reason(
-    "PreviewDiffers",
-    "The node is no longer as the preview saw it, so the change would be another one.",
-    "Look at the new preview and confirm it.",
-)
 
 
 class Work(Protocol[N]):
@@ -38,8 +33,8 @@ class Work(Protocol[N]):
         """The node's id."""
 
     @property
-    def expected_digest(self) -> str:
-        """The digest of the preview that a person confirmed; empty where none was shown."""
+    def confirmed(self) -> Mapping[str, Any]:
+        """The preview that a person confirmed, as JSON; empty where none was shown."""
 
     def connect(self) -> N:
         """Reach the node and take the lock on it."""
@@ -175,9 +170,8 @@ class Runner(Generic[N]):
     def _may_change(self, node: _Node[N]) -> bool:
         """Record what stands in the way of a change, and return whether nothing does."""
         obstacles = [] if node.begun else list(node.plan.obstacles)
-        expected = node.work.expected_digest
-        if expected and not self.takeover and expected != node.preview.digest:
-            obstacles.append(PREVIEW_DIFFERS)
+        if node.work.confirmed and not self.takeover:
+            obstacles += _differences(node.preview, node.work.confirmed)
         for reason in obstacles:
             self.journal.failed(node.work.node, "preflight", reason)
         return not obstacles
@@ -294,6 +288,20 @@ class Runner(Generic[N]):
 
     def _close(self, prepared: _Prepared[N]) -> None:
         _parallel(lambda node: node.work.close(node.session), prepared.nodes)
+
+
+def _differences(fresh: Preview, confirmed: Mapping[str, Any]) -> list[Reason]:
+    found = fresh.unlike(confirmed)
+    if not found:
+        return []
+    return [
+        Reason(
+            "PreviewDiffers",
+            "The node is no longer as the preview saw it, so the change would be another one: "
+            f"{'; '.join(found[:_SHOWN_DIFFERENCES])}.",
+            "Ask for a new preview and confirm that one.",
+        )
+    ]
 
 
 def _parallel(call: Callable[[T], R], items: Sequence[T]) -> list[R]:

@@ -134,6 +134,22 @@ class Preview:
         text = json.dumps(self.as_json()["changes"], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
+    def unlike(self, shown: Mapping[str, Any]) -> list[str]:
+        """Return what differs from a preview that a person was shown, as sentences."""
+        before, now = _told(shown), _told(self.as_json())
+        gone = [f"no longer: {text}" for text in before if text not in now]
+        return gone + [f"new: {text}" for text in now if text not in before]
+
+
+def _told(shown: Mapping[str, Any]) -> list[str]:
+    signs = {"add": "+", "del": "-"}
+    return [
+        f"{signs[line['kind']]}{line['text']}"
+        for change in shown["changes"]
+        for line in change["lines"]
+        if line["kind"] in signs
+    ] + [change["says"] for change in shown["changes"]]
+
 
 def preview(plan: Plan[N], states: Mapping[str, State]) -> Preview:
     """Return what the plan would change, given its steps' inspected states."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial, reduce
+from typing import Any
 
 from addons.catalogue import Planner, addon_named
 from addons.engine.step import Plan, State
@@ -28,6 +29,7 @@ class NodeWork:
     """Reaches one node and plans for it.
 
     Args:
+        confirmed: The preview that a person confirmed, or nothing.
         changes: Whether the run may change the node; a preview takes no lock on it.
     """
 
@@ -35,7 +37,7 @@ class NodeWork:
     lease: Lease
     journal: DatabaseJournal
     planner: Planner
-    expected_digest: str
+    confirmed: Mapping[str, Any]
     changes: bool
 
     @property
@@ -128,7 +130,7 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
             lease=lease,
             journal=journal,
             planner=planner,
-            expected_digest=row.digest,
+            confirmed=row.preview if row.digest else {},
             changes=run.state != Run.State.PREVIEWING,
         )
         for row in rows

@@ -1,5 +1,6 @@
 """Two real nodes, one that is changed live and one that is restarted, for killing workers."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ ACTOR = Actor(None, "test", "terminal")
 
 @pytest.fixture(scope="session")
 def crash_lab() -> Iterator[Lab]:
-    lab = Lab(name="test-crash")
+    lab = Lab(name=f"test-crash{os.environ.get('PYTEST_XDIST_WORKER', '')}")
     lab.up([NodeSpec(name="live-1"), NodeSpec(name="restart-1", image="bullseye")])
     yield lab
     lab.down()

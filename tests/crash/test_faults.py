@@ -1,6 +1,7 @@
 """Every step and the proof made to fail in turn, tasks delivered twice, people who stop a run."""
 
 import os
+import signal
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -173,6 +174,66 @@ def test_a_person_stops_a_run_and_the_node_is_as_before(
     os.waitpid(person, 0)
     assert run.state == Run.State.PUT_BACK, run.failure
     assert run.records.filter(says__contains="stopped by a person").exists()
+    after = node.state()
+    assert after == before, after.lines_unlike(before)
+
+
+def test_a_worker_that_only_slept_finds_its_shell_gone_and_touches_nothing(
+    nodes: dict[str, TestNode],
+) -> None:
+    node = nodes["live-1"]
+    before = node.state()
+    run = node.ask("install")
+    connections.close_all()
+    sleeper = os.fork()
+    if not sleeper:
+        patch = pytest.MonkeyPatch()
+        patch.setattr(firewall.FirewallRules, "apply", _asleep)
+        try:
+            run_drive(run=run.pk)
+        finally:
+            os._exit(0)
+    os.waitpid(sleeper, os.WUNTRACED)
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+    drive(run)
+    assert (run.state, run.attempt) == (Run.State.SUCCEEDED, 2), run.failure
+    records = run.records.count()
+    os.kill(sleeper, signal.SIGCONT)
+    os.waitpid(sleeper, 0)
+    run.refresh_from_db()
+    assert run.state == Run.State.SUCCEEDED
+    assert run.records.count() == records, "it recorded something without a lease"
+    assert not closed(node.host.address)
+    assert drive(node.ask("uninstall")).state == Run.State.SUCCEEDED
+    assert node.state() == before, node.state().lines_unlike(before)
+
+
+def _asleep(_step: Any, session: Any, _state: Any) -> str:
+    os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(0.5)  # A stop of all threads takes a moment to reach this one.
+    session.host.run(Command(("touch", "/etc/redis/written-without-a-lease")))
+    return "this must not have happened"
+
+
+def test_a_node_cut_off_in_the_middle_is_stuck_and_put_back_once_it_is_there_again(
+    nodes: dict[str, TestNode], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = nodes["live-1"]
+    before = node.state()
+    original = runtime.RunningServer.apply
+
+    def cut(self: Any, session: Any, state: Any) -> str:
+        said = original(self, session, state)
+        node.lab.cut("live-1")
+        return said
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime.RunningServer, "apply", cut)
+        run = drive(node.ask("install"))
+    assert run.state == Run.State.STUCK
+    node.lab.mend("live-1")
+    run_retry_put_back(actor=ACTOR, run=run)
+    assert drive(run).state == Run.State.PUT_BACK, run.failure
     after = node.state()
     assert after == before, after.lines_unlike(before)
 

@@ -134,10 +134,10 @@ def test_a_guard_puts_the_old_file_back_where_no_worker_comes(
     assert os.WIFSIGNALED(in_another_process(worker))
     if gone == "the node reboots":
         node.lab.reboot("restart-1")
-    deadline = time.monotonic() + 20
-    while not closed(node.host.address) and time.monotonic() < deadline:
+    fired = ["test", "-e", f"/var/lib/redoubt/{run.pk}/fired"]
+    deadline = time.monotonic() + 30
+    while node.lab.exec("restart-1", fired).returncode and time.monotonic() < deadline:
         time.sleep(0.2)
-    time.sleep(1)
     assert closed(node.host.address), "the guard has not put the old file back"
     assert node.state().serves
     take_over(run)

@@ -96,7 +96,7 @@ class ValuePlan:
 class ValueWork:
     world: World
     node: int
-    expected_digest: str = ""
+    confirmed: Mapping[str, Any] = field(default_factory=dict)
     obstacles: Sequence[Reason] = ()
     finished: bool = False
     closed: bool = False

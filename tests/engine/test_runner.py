@@ -7,12 +7,12 @@ import pytest
 from addons.engine.conditions import Condition, merge
 from addons.engine.rollout import Rollout
 from addons.engine.runner import Outcome, Runner
-from addons.engine.step import StepFailed
+from addons.engine.step import StepFailed, preview
 from instances.reason import Reason
 from tests.engine.doubles import KEYS, Killed, ListJournal, Session, ValueWork, World
 
-OLD = {key: "old" for key in KEYS}
-NEW = {key: "new" for key in KEYS}
+OLD = dict.fromkeys(KEYS, "old")
+NEW = dict.fromkeys(KEYS, "new")
 
 
 def explain(error: Exception) -> Reason:
@@ -144,10 +144,23 @@ def test_an_obstacle_on_one_node_refuses_the_run() -> None:
 def test_a_plan_other_than_the_confirmed_preview_refuses_the_run() -> None:
     here, journal = world(), ListJournal()
     all_works = works(here)
-    all_works[0].expected_digest = "of another preview"
+    change = {"step": "firewall", "says": "port 1 is opened", "lines": [], "interrupts": 0}
+    all_works[0].confirmed = {"changes": [change], "warnings": []}
     assert runner(journal).forward(all_works) is Outcome.REFUSED
     assert here.applied == []
     assert journal.first_failure == (1, "preflight")
+    told = next(says for kind, _, _, says in journal.rows if kind == "failed")
+    assert "no longer: port 1 is opened" in told
+    assert "new: firewall: old becomes new" in told
+
+
+def test_the_confirmed_preview_is_carried_out() -> None:
+    here, journal = world(1), ListJournal()
+    plan = works(here)[0].plan(Session(here, 1))
+    states = {step.key: step.inspect(Session(here, 1)) for step in plan.steps}
+    confirmed = preview(plan, states).as_json()
+    one = ValueWork(here, 1, confirmed=confirmed)
+    assert runner(journal).forward([one]) is Outcome.SUCCEEDED
 
 
 def test_a_stop_before_the_next_step_puts_back() -> None:
