@@ -1,7 +1,8 @@
 """A redis.conf as its lines, kept byte for byte."""
 
+import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from instances.nodeconf.conf_grammar import ConfigSyntaxError, split_arguments, to_text
 
@@ -9,6 +10,9 @@ CUMULATIVE = frozenset(
     {"save", "user", "rename-command", "loadmodule", "include", "client-output-buffer-limit"}
 )
 """Directives of which every line counts; of all others the last one wins (REDIS_FACTS 9)."""
+
+# A first word without quotes ends at white space; `split_arguments` is for all others.
+_PLAIN_WORD = re.compile(rb"[ \t\r]*([A-Za-z][A-Za-z0-9_-]*)(?=[ \t\r]|$)")
 
 _ALIASES = {"slaveof": "replicaof", "primaryauth": "masterauth", "primaryuser": "masteruser"}
 
@@ -56,6 +60,9 @@ class Line:
     @cached_property
     def name(self) -> str | None:
         """The canonical directive, also of a line that does not parse; None for a comment."""
+        plain = _PLAIN_WORD.match(self.body)
+        if plain:
+            return canonical(plain[1].decode("ascii"))
         words = lenient_arguments(self.text) if self.is_active else []
         return canonical(words[0]) if words else None
 
@@ -81,28 +88,41 @@ class ConfigFile:
 
     lines: tuple[Line, ...]
 
-    @classmethod
-    def parse(cls, content: bytes) -> "ConfigFile":
+    @staticmethod
+    def parse(content: bytes) -> "ConfigFile":
         """Cut at LF, the only byte that ends a line for redis-server."""
-        chunks = content.split(b"\n")
-        last = chunks.pop()
-        lines = [_ended(chunk) for chunk in chunks]
-        if last:
-            lines.append(Line(last, b""))
-        return cls(tuple(lines))
+        return _parse(content)
 
     def render(self) -> bytes:
         return b"".join(line.raw for line in self.lines)
 
     def active(self, name: str) -> list[int]:
         """Return the indexes (from 0) of the lines that set the directive."""
-        name = canonical(name)
-        return [index for index, line in enumerate(self.lines) if line.name == name]
+        return self._by_name.get(canonical(name), [])
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for index, line in enumerate(self.lines):
+            if line.name is not None:
+                found.setdefault(line.name, []).append(index)
+        return found
 
     @property
     def ending(self) -> bytes:
         """The ending for new lines: that of the first line."""
         return (self.lines[0].ending if self.lines else b"") or b"\n"
+
+
+# A run reads the same file in every step, and a fleet's files are mostly alike.
+@lru_cache(maxsize=64)
+def _parse(content: bytes) -> ConfigFile:
+    chunks = content.split(b"\n")
+    last = chunks.pop()
+    lines = [_ended(chunk) for chunk in chunks]
+    if last:
+        lines.append(Line(last, b""))
+    return ConfigFile(tuple(lines))
 
 
 def _ended(chunk: bytes) -> Line:
