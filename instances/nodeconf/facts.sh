@@ -237,9 +237,11 @@ have ip && section addresses '' "$(ip -o addr)"
 section disk '' "$(stat -f -c '%n %a %S %d' /etc /var/lib)"
 ruleset=
 if have nft; then
-  ruleset=$(nft -a list ruleset)
-  section nft '' "$ruleset"
-  section nftjson '' "$(nft -a -j list ruleset)"
+  ruleset=$(nft -a -j list ruleset)
+  section nftjson '' "$ruleset"
+  # The text serves to show rules of ours, and to know tables that iptables-nft made.
+  [[ -n $ruleset && $ruleset != *'"ip"'* && $ruleset != *'"ip6"'* && $ruleset != *redoubt* ]] ||
+    section nft '' "$(nft -a list ruleset)"
 fi
 # Where nft shows other tables and none of theirs, and the kernel has no legacy ones, they say nothing.
 legacy= legacy6=
@@ -247,7 +249,7 @@ read -r legacy </proc/net/ip_tables_names
 read -r legacy6 </proc/net/ip6_tables_names
 for save in iptables ip6tables; do
   have $save-save || continue
-  if [[ -z $ruleset || $ruleset == *'table ip '* || $ruleset == *'table ip6 '* || $legacy$legacy6 ]]; then
+  if [[ -z $ruleset || $ruleset == *'"ip"'* || $ruleset == *'"ip6"'* || $legacy$legacy6 ]]; then
     section $save '' "$($save-save)"
   else
     section $save '' ''
