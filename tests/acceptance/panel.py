@@ -25,7 +25,10 @@ ANNA = Actor(None, "anna", "test")
 
 @dataclass
 class Panel:
-    """Registers lab nodes, each in a group of its own, and runs the encryption add-on on them."""
+    """Registers lab nodes and runs the encryption add-on on their groups.
+
+    A group is meant by any of its nodes.
+    """
 
     environment: Environment
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -34,8 +37,13 @@ class Panel:
     def create(cls) -> "Panel":
         return cls(environment_create(actor=ANNA, name="acceptance"))
 
-    def register(self, host: LabNode, *, username: str = "", password: str = "") -> Node:
-        """Register a node, with the fingerprint of its host key, and look at it."""
+    def register(
+        self, host: LabNode, *, group: str = "", username: str = "", password: str = ""
+    ) -> Node:
+        """Register a node, with the fingerprint of its host key, and look at it.
+
+        It gets a group of its own where none is named.
+        """
         if not Credential.objects.filter(name="lab").exists():
             key = Secret(Path(host.identity).read_text())
             credential_create(actor=ANNA, name="lab", private_key=key)
@@ -48,8 +56,10 @@ class Panel:
             server_username=username,
             server_password=Secret(password),
         )
-        group = group_create(actor=ANNA, environment=self.environment, name=host.name)
-        self.nodes[host.name] = node_register(actor=ANNA, group=group, request=request)
+        name = group or host.name
+        found = self.environment.groups.filter(name=name).first()
+        found = found or group_create(actor=ANNA, environment=self.environment, name=name)
+        self.nodes[host.name] = node_register(actor=ANNA, group=found, request=request)
         return self.look(host.name)
 
     def look(self, name: str) -> Node:
@@ -90,6 +100,10 @@ class Panel:
     def installed(self, name: str) -> NodeInstallation:
         return NodeInstallation.objects.get(node=self.nodes[name])
 
+    def tag(self, name: str) -> str:
+        """What the tags of the node's firewall rules begin with."""
+        return f"redoubt:encryption:{self.nodes[name].pk}:"
+
     def root_certificate(self, directory: Path) -> Path:
         """Write what clients are to trust, as ``authority export`` prints it."""
         path = directory / "root.crt"
@@ -107,6 +121,21 @@ def said(run: Run, *kinds: str) -> list[str]:
     """What a run's records say, all of them or those of these kinds."""
     records = run.records.filter(kind__in=kinds) if kinds else run.records.all()
     return [f"{record.kind} {record.step}: {record.says}" for record in records]
+
+
+def unchanged(run: Run) -> bool:
+    """Whether a run changed nothing, and says so of each node."""
+    states = set(succeeded(run).nodes.values_list("state", flat=True))
+    return states == {"unchanged"} and not said(run, "before", "applied", "undone")
+
+
+def verified_from(run: Run) -> dict[str, str]:
+    """From where each node was verified, ``the panel`` or ``the node``."""
+    records = run.records.filter(kind="verified", says__contains=" TLSv1.").select_related("node")
+    return {
+        str(record.node): "the node" if "on the node" in record.says else "the panel"
+        for record in records
+    }
 
 
 def refused(run: Run) -> str:

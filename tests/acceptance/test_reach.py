@@ -1,65 +1,58 @@
 """From where a node can be reached: bind, protected mode, networks, and all of it over a reboot."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.acceptance.outside import ping_plainly, reachable
-from tests.acceptance.panel import said, warnings
-from tests.acceptance.photograph import cli, shell
+from tests.acceptance.panel import said, unchanged, verified_from, warnings
+from tests.acceptance.photograph import cli
 from tests.acceptance.stage import Stage
 
 pytestmark = pytest.mark.lab
 
 
-@pytest.mark.parametrize("name", ["stock", "stock-legacy"])
-def test_bind_node_opens_tls_and_not_the_plain_port_over_a_reboot_too(
-    name: str, stage: Stage
-) -> None:
-    stage.register(name)
-    before = stage.photograph(name)
-    address = stage.address(name)
-    assert ping_plainly(address) == "ConnectionRefusedError"
+LOOPBACK = ["stock", "stock-legacy"]
+BACKENDS = ["cache", "legacy"]
 
-    run = stage.panel.install(name, bind="node", protected_mode="no")
 
-    assert any("verified from the panel" in text for text in said(run, "verified"))
+def test_bind_node_opens_tls_and_not_the_plain_port_over_a_reboot_too(stage: Stage) -> None:
+    stage.register(*LOOPBACK)
+    before = stage.photographs(*LOOPBACK)
+    assert {ping_plainly(stage.address(name)) for name in LOOPBACK} == {"ConnectionRefusedError"}
+
+    run = stage.panel.install("stock", bind="node", protected_mode="no")
+
+    assert verified_from(run) == dict.fromkeys(LOOPBACK, "the panel")
     assert "PlainPortExposed" in warnings(run)
     for moment in ("installed", "rebooted"):
-        assert stage.speaks_tls(name), moment
-        assert not reachable(address, 6379), moment
-        assert cli(stage.lab, name, "PING").strip() == "PONG", moment
-        assert f"redoubt:encryption:{stage.panel.nodes[name].pk}:plain" in _rules(stage, name)
-        assert not said(stage.panel.install(name), "before", "applied"), moment
+        for name in LOOPBACK:
+            assert stage.speaks_tls(name), (moment, name)
+            assert not reachable(stage.address(name), 6379), (moment, name)
+            assert cli(stage.lab, name, "PING").strip() == "PONG", (moment, name)
+            rules = " ".join(stage.photograph(name).firewall)
+            assert f"{stage.panel.tag(name)}plain" in rules, (moment, name)
+        assert unchanged(stage.panel.install("stock")), moment
         if moment == "installed":
-            stage.lab.reboot(name)
+            stage.reboot(*LOOPBACK)
 
-    stage.panel.uninstall(name)
+    stage.panel.uninstall("stock")
 
-    assert before.differences(stage.photograph(name)) == []
-    assert ping_plainly(address) == "ConnectionRefusedError"
-
-
-def _rules(stage: Stage, name: str) -> str:
-    return shell(stage.lab, name, "if command -v nft >/dev/null; then nft list ruleset; fi") + (
-        shell(stage.lab, name, "if command -v iptables-save >/dev/null; then iptables-save; fi")
-    )
+    assert stage.trace(before) == {}
+    assert {ping_plainly(stage.address(name)) for name in LOOPBACK} == {"ConnectionRefusedError"}
 
 
-@pytest.mark.parametrize("name", ["cache", "legacy"])
-def test_tls_is_served_and_let_in_after_a_reboot(name: str, stage: Stage) -> None:
-    stage.register(name)
-    before = stage.photograph(name)
-    stage.panel.install(name)
+def test_tls_is_served_and_let_in_after_a_reboot(stage: Stage) -> None:
+    stage.register(*BACKENDS)
+    before = stage.photographs(*BACKENDS)
+    stage.panel.install("cache")
 
-    stage.lab.reboot(name)
+    stage.reboot(*BACKENDS)
 
-    assert stage.speaks_tls(name)
-    assert stage.ping(name) == "+PONG"
-    stage.panel.uninstall(name)
-    stage.lab.reboot(name)
-    assert before.differences(stage.photograph(name)) == []
-    assert stage.ping(name) == "+PONG"
+    assert [name for name in BACKENDS if not stage.speaks_tls(name)] == []
+    assert {stage.ping(name) for name in BACKENDS} == {"+PONG"}
+    stage.panel.uninstall("cache")
+    stage.reboot(*BACKENDS)
+    assert stage.trace(before) == {}
+    assert {stage.ping(name) for name in BACKENDS} == {"+PONG"}
 
 
 def test_bind_node_leaves_a_plain_port_that_has_a_password_open(stage: Stage) -> None:
@@ -72,26 +65,26 @@ def test_bind_node_leaves_a_plain_port_that_has_a_password_open(stage: Stage) ->
     stage.panel.uninstall("withpass")
 
 
-@pytest.mark.parametrize("name", ["cache", "legacy"])
-def test_networks_without_the_panel_are_verified_on_the_node(name: str, stage: Stage) -> None:
-    stage.register(name)
-    before = stage.photograph(name)
+def test_networks_without_the_panel_are_verified_on_the_node(stage: Stage) -> None:
+    stage.register(*BACKENDS)
+    before = stage.photographs(*BACKENDS)
 
-    run = stage.panel.install(name, networks=f"{stage.address('trixie')}/32")
+    run = stage.panel.install("cache", networks=f"{stage.address('trixie')}/32")
 
-    assert any("verified on the node" in text for text in said(run, "verified"))
-    assert stage.panel.installed(name).conditions[0]["reason"] == "VerifiedOnNode"
-    assert not reachable(stage.address(name), 6380)
-    assert stage.ping(name) == "+PONG"
-    assert _ping_from("trixie", name, stage) == "PONG"
-    assert "PONG" not in _ping_from("valkey", name, stage)
-    assert not said(stage.panel.install(name), "before", "applied")
+    assert verified_from(run) == dict.fromkeys(BACKENDS, "the node")
+    for name in BACKENDS:
+        assert stage.panel.installed(name).conditions[0]["reason"] == "VerifiedOnNode"
+        assert not reachable(stage.address(name), 6380)
+        assert stage.ping(name) == "+PONG"
+        assert _ping_from("trixie", name, stage) == "PONG"
+        assert "PONG" not in _ping_from("valkey", name, stage)
+    assert unchanged(stage.panel.install("cache"))
 
-    stage.panel.install(name, networks="anywhere")
+    stage.panel.install("cache", networks="anywhere")
 
-    assert stage.speaks_tls(name)
-    stage.panel.uninstall(name)
-    assert before.differences(stage.photograph(name)) == []
+    assert [name for name in BACKENDS if not stage.speaks_tls(name)] == []
+    stage.panel.uninstall("cache")
+    assert stage.trace(before) == {}
 
 
 def _ping_from(client: str, server: str, stage: Stage) -> str:
@@ -103,6 +96,6 @@ def _ping_from(client: str, server: str, stage: Stage) -> str:
     done = stage.lab.exec(
         client,
         ["bash", "-c", script, "ping", stage.address(server)],
-        input=Path(stage.root()).read_bytes(),
+        input=stage.root.read_bytes(),
     )
     return done.stdout.decode().strip()
