@@ -1,7 +1,8 @@
 """The firewall rule: tagged, before any drop, in force and in the backend's own file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 from addons.encryption.steps.base import Settled
 from addons.engine.step import Change, Line, State
@@ -96,7 +97,7 @@ class FirewallRules(Settled):
 
     def undo(self, node: NodeSession, before: State) -> str:
         """Make the rules of before stand again, and no others of ours."""
-        return self._reach(node, [Rule(**rule) for rule in before["rules"]])
+        return self._reach(node, [stored_rule(rule) for rule in before["rules"]])
 
     def _reach(self, node: NodeSession, wanted: Sequence[Rule]) -> str:
         backend = self._backend
@@ -117,6 +118,11 @@ class FirewallRules(Settled):
         removed = sum(text.startswith("-") for text in change.describe)
         parts = [f"{n} {verb}" for n, verb in ((added, "added"), (removed, "removed")) if n]
         return f"{self._name}: {', '.join(parts)}"
+
+
+def stored_rule(stored: Mapping[str, Any]) -> Rule:
+    """Return a rule from a state that was stored: JSON knows no tuples."""
+    return Rule(**{**stored, "networks": tuple(stored["networks"])})
 
 
 def _file_command(path: str, content: bytes) -> Command:
