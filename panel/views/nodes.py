@@ -6,11 +6,9 @@ from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from instances import tasks
 from instances.errors import DomainError
 from instances.forms import NodeForm
 from instances.models import Credential, Machine, Node, NodeGroup
@@ -18,6 +16,7 @@ from instances.selectors import credentials_with_use, node_numbered
 from instances.services import credential_create, machine_confirm_host_key, node_register
 from panel.pages.node import node_page
 from panel.views.groups import group_or_404
+from panel.views.looking import look_asked
 from panel.views.requests import actor_of, attempt, refuse
 
 
@@ -36,7 +35,7 @@ def node_add(request: HttpRequest, environment: str, name: str) -> HttpResponse:
             form.remind_of_password()
         else:
             messages.success(request, f"{node.name} is registered.")
-            return _look_awaited(node)
+            return look_asked(request, node)
     return render(request, "nodes/add.html", {"form": form, "group": group, "keys": keys})
 
 
@@ -61,7 +60,6 @@ def _register(request: HttpRequest, group: NodeGroup, form: NodeForm) -> Node:
         if form.wants_new_key:
             credential = _new_key(request, form.cleaned_data["new_key_name"]).name
         node = node_register(actor=actor, group=group, request=form.request(credential))
-        tasks.node_look.delay_on_commit(node.pk)
     return node
 
 
@@ -93,18 +91,10 @@ def _asked(request: HttpRequest) -> datetime | None:
         return None
 
 
-def _look_awaited(node: Node) -> HttpResponse:
-    """Lead to a page that waits for the look that was just asked for."""
-    address = reverse("node", args=[node.pk])
-    return redirect(f"{address}?asked={timezone.now().timestamp():.3f}")
-
-
 @require_POST
-def node_look(request: HttpRequest, pk: int) -> HttpResponse:  # noqa: ARG001 -- a view's signature
+def node_look(request: HttpRequest, pk: int) -> HttpResponse:
     """Have a worker look at a node again."""
-    found = get_object_or_404(Node, pk=pk)
-    tasks.node_look.delay_on_commit(found.pk)
-    return _look_awaited(found)
+    return look_asked(request, get_object_or_404(Node, pk=pk))
 
 
 @require_POST
@@ -121,7 +111,5 @@ def node_confirm_host_key(request: HttpRequest, pk: int) -> HttpResponse:
         f"The host key of {found.machine} is confirmed.",
     )
     if confirmed:
-        for each in found.machine.nodes.values_list("pk", flat=True):
-            tasks.node_look.delay_on_commit(each)
-        return _look_awaited(found)
+        return look_asked(request, found, found.machine.nodes.values_list("pk", flat=True))
     return redirect("node", found.pk)

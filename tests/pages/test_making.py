@@ -29,7 +29,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     from instances import tasks
 
     asked: list[int] = []
-    monkeypatch.setattr(tasks.node_look, "delay_on_commit", asked.append)
+    monkeypatch.setattr(tasks.node_look, "delay", asked.append)
     return asked
 
 
@@ -159,3 +159,20 @@ def test_another_look_can_be_asked_for(signed_in: Client, world: World, looks: l
     response = signed_in.post(f"/nodes/{node.pk}/look/")
     assert looks == [node.pk]
     assert b"A worker looks at the machine" in signed_in.get(response["Location"]).content
+
+
+def test_a_look_that_reaches_no_worker_is_said_so(
+    signed_in: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kombu.exceptions import OperationalError
+
+    from instances import tasks
+
+    def away(_: int) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(tasks.node_look, "delay", away)
+    node = world.node(world.group("shop", "cache", nodes=0), "cache-1")
+    response = signed_in.post(f"/nodes/{node.pk}/look/", follow=True)
+    assert b"the broker does not answer" in response.content
+    assert b"hx-trigger" not in response.content
