@@ -59,8 +59,7 @@ def _register(request: HttpRequest, group: NodeGroup, form: NodeForm) -> Node:
         credential = form.cleaned_data["credential"]
         if form.wants_new_key:
             credential = _new_key(request, form.cleaned_data["new_key_name"]).name
-        node = node_register(actor=actor, group=group, request=form.request(credential))
-    return node
+        return node_register(actor=actor, group=group, request=form.request(credential))
 
 
 def _new_key(request: HttpRequest, name: str) -> Credential:
