@@ -12,13 +12,13 @@ from instances.audit import Actor, audit
 from instances.errors import Conflict, Invalid, NotFound
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
 from instances.reason import Reason
-from instances.remote.errors import RemoteError
 from instances.remote.host_key import fingerprint
-from instances.remote.keys import generate_ed25519, public_line
+from instances.remote.keys import KeyUnusable, generate_ed25519, public_line
 from instances.remote.known_hosts import find_host_keys
 from instances.secret import Secret
 
 DEFAULT_CREDENTIAL = "default"
+DEFAULT_USER = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class NodeRequest:
     address: str
     name: str = ""
     ssh_port: int = 22
-    user: str = "root"
+    user: str = DEFAULT_USER
     credential: str = ""
     host_key: str = ""
     known_hosts: str = ""
@@ -82,8 +82,8 @@ def credential_create(*, actor: Actor, name: str, private_key: Secret | None = N
             private_key, public = generate_ed25519(f"redoubt-{name}")
         else:
             public = public_line(private_key)
-    except RemoteError as error:
-        raise Invalid("private_key", str(error), error.next_step) from error
+    except KeyUnusable as error:
+        raise Invalid("private_key", str(error)) from error
     credential = Credential(name=name, private_key=private_key, public_key=public)
     with transaction.atomic():
         _save_clean(credential)
@@ -176,6 +176,7 @@ _STATED = frozenset(
 def _machine(actor: Actor, request: NodeRequest) -> Machine:
     known = Machine.objects.filter(address=request.address, ssh_port=request.ssh_port).first()
     if known is not None:
+        _same_login(known, request)
         return known
     machine = Machine(
         address=request.address,
@@ -189,6 +190,20 @@ def _machine(actor: Actor, request: NodeRequest) -> Machine:
         machine.host_key_confirmed_at = timezone.now()
     _save_clean(machine)
     return machine
+
+
+def _same_login(machine: Machine, request: NodeRequest) -> None:
+    """See that a second server on a machine does not ask for another login.
+
+    Raises:
+        Invalid: It does.
+    """
+    if request.credential and request.credential != machine.credential.name:
+        raise Invalid(
+            "credential", f"{machine} is known already, with the credential {machine.credential}."
+        )
+    if request.user not in {DEFAULT_USER, machine.user}:
+        raise Invalid("user", f"{machine} is known already, with the user {machine.user}.")
 
 
 def _known_host_key(request: NodeRequest) -> str:

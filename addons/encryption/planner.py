@@ -110,7 +110,7 @@ class InstallPlanner:
         certificates: IssueCertificates,
     ) -> Sequence[Step[NodeSession]]:
         configuration = ConfigurationFile(
-            install_directives(wanted.lines),
+            install_directives(wanted.lines, session.server),
             back=lambda before: restore_directives(before["baseline"]),
         )
         moved = self._moved_away(session, wanted)
@@ -178,7 +178,7 @@ class UninstallPlanner:
         file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
         lines = _installed_lines(session, self.former)
         configuration = ConfigurationFile(
-            restore_directives(file), back=lambda _before: install_directives(lines)
+            restore_directives(file), back=lambda _before: install_directives(lines, session.server)
         )
         former = _former_values(baseline)
         if self.spec.apply == "live" and can_apply_live(session.server, session.runtime):

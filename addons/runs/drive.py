@@ -3,6 +3,7 @@
 import logging
 import threading
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -16,11 +17,20 @@ from addons.runs.explain import explain
 from addons.runs.journal import DatabaseJournal, befores_of
 from addons.runs.results import NodeResults
 from addons.runs.sweep import machines_freed
-from addons.runs.work import works_of
+from addons.runs.work import NodeWork, works_of
 from addons.session import NodeSession
 from instances.audit import PANEL, audit
+from instances.errors import fault
+from instances.reason import Reason
 
 logger = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 6
+TOO_MANY_ATTEMPTS = Reason(
+    "TooManyAttempts",
+    f"{MAX_ATTEMPTS} workers in a row died of this run.",
+    "The workers' logs say why. Then retry the put-back.",
+)
 
 _ENDS = {
     Outcome.SUCCEEDED: Run.State.SUCCEEDED,
@@ -40,17 +50,35 @@ def run_drive(*, run: int) -> None:
         return
     logger.info("run %s: attempt %s begins", lease.run, lease.attempt)
     taken = Run.objects.select_related("installation__group__environment").get(pk=run)
-    journal = DatabaseJournal(lease, NodeResults(taken), befores_of(run))
-    outcome = _engine(lease, taken, journal)
+    outcome = _carry_out(lease, taken)
     logger.info("run %s: attempt %s ends: %s", lease.run, lease.attempt, outcome.value)
     if outcome is not Outcome.ABANDONED:
         run_end(run=taken, lease=lease, outcome=outcome, now=timezone.now())
 
 
-def _engine(lease: Lease, run: Run, journal: DatabaseJournal) -> Outcome:
+def _carry_out(lease: Lease, run: Run) -> Outcome:
+    """Plan and run; a run that cannot even be planned ends here, with its cause."""
+    befores = befores_of(run.pk)
+    unplanned = Outcome.STUCK if befores else Outcome.REFUSED
+    if lease.attempt > MAX_ATTEMPTS:
+        return _give_up(run, TOO_MANY_ATTEMPTS, unplanned)
+    journal = DatabaseJournal(lease, NodeResults(run), befores)
+    try:
+        works = works_of(run, lease, journal)
+    except Exception as error:  # noqa: BLE001 -- whatever it is becomes the run's failure
+        return _give_up(run, explain(error), unplanned)
+    return _engine(lease, run, journal, works)
+
+
+def _give_up(run: Run, reason: Reason, outcome: Outcome) -> Outcome:
+    failure = fault(reason) | {"node": "", "step": "prepare"}
+    Run.objects.filter(pk=run.pk, failure={}).update(failure=failure)
+    return outcome
+
+
+def _engine(lease: Lease, run: Run, journal: DatabaseJournal, works: Sequence[NodeWork]) -> Outcome:
     """Run the engine in a thread of its own, while this one writes what it sends."""
     runner: Runner[NodeSession] = Runner(journal, explain, takeover=lease.takeover)
-    works = works_of(run, lease, journal)
     if run.state == Run.State.PREVIEWING:
         action = runner.look
     else:

@@ -5,7 +5,9 @@ import logging
 from addons.engine.step import StepFailed
 from addons.pki.errors import CertificateError
 from instances.errors import DomainError
+from instances.keyring import KeyRingError
 from instances.nodeconf.facts import FactsError
+from instances.nodeconf.firewall import FirewallUnreadableError
 from instances.reason import Reason
 from instances.remote.errors import RemoteError
 
@@ -20,8 +22,10 @@ def explain(error: Exception) -> Reason:
     match error:
         case StepFailed() | DomainError():
             return error.reason
-        case FactsError():
+        case FactsError() | KeyRingError():
             return Reason(error.reason, error.message)
+        case FirewallUnreadableError():
+            return Reason("FirewallUnreadable", str(error))
         case CertificateError():
             return Reason(error.code, error.message)
         case RemoteError():

@@ -16,6 +16,15 @@ from instances.reason import Reason
 
 _State = RunNode.State
 
+UNKNOWN: State = {
+    "condition": {
+        "type": "Encrypted",
+        "status": "unknown",
+        "reason": "Stuck",
+        "message": "The last run neither reached its goal nor could be put back.",
+    }
+}
+
 
 class NodeResults:
     """Writes the results of one attempt. Called in the writer's transaction.
@@ -66,9 +75,10 @@ class NodeResults:
     def put_back(self, node: int, *, clean: bool, observation: State) -> None:
         """Mark the node; a clean put-back forgets what only this run would have undone."""
         self._row(node, _State.PUT_BACK if clean else _State.STUCK, ended_at=timezone.now())
-        if not clean:
-            return
         installed = self._installed(node)
+        if not clean:
+            self._observe(installed, UNKNOWN, timezone.now())
+            return
         for step, layers in installed.baseline.items():
             installed.baseline[step] = [x for x in layers if x["run"] != self._run.pk]
         self._observe(installed, observation, timezone.now())

@@ -108,7 +108,14 @@ def run_retry_put_back(*, actor: Actor, run: Run) -> None:
         Conflict: The run is not stuck.
     """
     with transaction.atomic():
-        _move(run, [Run.State.STUCK], Run.State.PUTTING_BACK, lease_until=None, lease_holder="")
+        _move(
+            run,
+            [Run.State.STUCK],
+            Run.State.PUTTING_BACK,
+            lease_until=None,
+            lease_holder="",
+            attempt=0,
+        )
         audit(actor, "run.retry_put_back", run)
     ring(run.pk)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from addons.encryption.steps.base import Settled
@@ -30,13 +31,14 @@ class Rewritten:
     left: tuple[str, ...] = ()
 
 
-Rewrite = Callable[[bytes, ServerFacts], Rewritten]
+Rewrite = Callable[[bytes], Rewritten]
 
 
-def install_directives(wanted: Mapping[str, str | None]) -> Rewrite:
+def install_directives(wanted: Mapping[str, str | None], server: ServerFacts) -> Rewrite:
     """Return the rewriting that makes the file say what is wanted."""
 
-    def rewrite(content: bytes, server: ServerFacts) -> Rewritten:
+    @lru_cache(maxsize=4)
+    def rewrite(content: bytes) -> Rewritten:
         edited = edit(
             content,
             wanted,
@@ -51,7 +53,8 @@ def install_directives(wanted: Mapping[str, str | None]) -> Rewrite:
 def restore_directives(baseline: Mapping[str, Any]) -> Rewrite:
     """Return the rewriting that leads back to what stood there before the add-on."""
 
-    def rewrite(content: bytes, _server: ServerFacts) -> Rewritten:
+    @lru_cache(maxsize=4)
+    def rewrite(content: bytes) -> Rewritten:
         restored = restore(content, dict(baseline))
         return Rewritten(restored.content, {}, tuple(restored.left))
 
@@ -77,7 +80,7 @@ class ConfigurationFile(Settled):
     def inspect(self, node: NodeSession) -> State:
         """Plan the edit on the file as the facts saw it."""
         config = node.server.config
-        new = self._rewrite(config.content, node.server)
+        new = self._rewrite(config.content)
         return {
             "path": config.path,
             "before": files.sha256(config.content),
@@ -100,7 +103,7 @@ class ConfigurationFile(Settled):
 
     def apply(self, node: NodeSession, state: State) -> str:
         """Replace the file, if it is still the one that was looked at; the old one is kept."""
-        new = self._rewrite(node.server.config.content, node.server)
+        new = self._rewrite(node.server.config.content)
         node.host.run_all(
             [
                 keep_command(node.workspace, state["path"]),
@@ -122,7 +125,7 @@ class ConfigurationFile(Settled):
         if seen == before["after"] and kept.content is not None:
             old = kept.content
         else:
-            back = self._back(before)(content, node.server)
+            back = self._back(before)(content)
             old, left = back.content, back.left
         node.host.replace_file(path, old, seen)
         return " ".join([f"{path} was put back", *left])
@@ -136,7 +139,7 @@ class ConfigurationFile(Settled):
         if node.host.run(files.digest_command(path)).text.split(" ")[0] == before["after"]:
             return None
         content = node.host.read_files([path])[0].content or b""
-        if self._rewrite(content, node.server).content == content:
+        if self._rewrite(content).content == content:
             return None
         raise StepFailed(
             Reason(
