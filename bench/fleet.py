@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from bench.usage import busy_share, machine_ticks
 from lab import Lab, LabNode, NodeSpec
 
-_QUIET_SHARE = 0.1
+QUIET_SHARE = 0.1
 _LOOK_SECONDS = 0.5
 _QUIET_SECONDS = 20.0
 
@@ -33,5 +33,5 @@ def wait_until_quiet() -> float:
         before = machine_ticks()
         time.sleep(_LOOK_SECONDS)
         busy = busy_share(before, machine_ticks())
-        if busy < _QUIET_SHARE or time.monotonic() > deadline:
+        if busy < QUIET_SHARE or time.monotonic() > deadline:
             return busy

@@ -9,6 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
+from bench.fleet import QUIET_SHARE
 from bench.usage import Usage
 
 _TITLES = {
@@ -75,6 +76,13 @@ class Report:
                 _spread(nodes) if nodes else "not known",
             )
         console.print(table)
+        busiest = max(each.busy for rounds in self.rounds.values() for each in rounds)
+        if busiest > QUIET_SHARE:
+            console.print(
+                f"Other programs kept up to {busiest:.0%} of this machine busy: "
+                "repeat this when it is quiet.",
+                style="yellow",
+            )
 
 
 def _spread(numbers: Sequence[float]) -> str:
