@@ -11,6 +11,10 @@ from instances.fields import EncryptedJSONField, EncryptedTextField
 from instances.models import Environment, Machine, Node, NodeGroup
 
 
+PATIENCE = 6
+"""How many workers in a row may die of a run before a person has to look."""
+
+
 class Authority(models.Model):
     """A certificate authority. Its key is encrypted at rest and never on a node."""
 
@@ -179,6 +183,9 @@ class Run(models.Model):
     )
     stop_requested = models.BooleanField(default=False)
     attempt = models.PositiveIntegerField(default=0)
+    patience = models.PositiveIntegerField(
+        default=PATIENCE, help_text="The attempt after which nobody tries again by itself."
+    )
     lease_holder = models.CharField(max_length=36, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     failure = models.JSONField(

@@ -6,7 +6,7 @@ from datetime import datetime
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import Wanted, denied_by_protected_mode
 from addons.session import NodeSession
-from instances.nodeconf.redis_conf import edit
+from instances.nodeconf.redis_conf import without_effect
 from instances.reason import Reason
 
 CLOCK_TOLERANCE_SECONDS = 300
@@ -101,13 +101,7 @@ def _taken(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
 
 def _shadowed(node: NodeSession, wanted: Wanted) -> Iterator[Reason]:
     server = node.server
-    edited = edit(
-        server.config.content,
-        wanted.lines,
-        includes=server.config.includes,
-        command_line=server.command_line,
-    )
-    for name, source in edited.without_effect.items():
+    for name, source in without_effect(server.tree, wanted.lines).items():
         yield Reason(
             "Overridden",
             f"{node.name}: {name} is set by {source} too, which wins over {server.config.path}.",

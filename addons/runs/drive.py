@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from addons.actions import UNINSTALL
 from addons.engine.runner import Outcome, Runner
-from addons.models import Certificate, Installation, NodeInstallation, Run, RunNode
+from addons.models import PATIENCE, Certificate, Installation, NodeInstallation, Run, RunNode
 from addons.runs.claim import Lease, run_claim
 from addons.runs.explain import explain
 from addons.runs.journal import DatabaseJournal, befores_of
@@ -25,10 +25,9 @@ from instances.reason import Reason
 
 logger = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 6
 TOO_MANY_ATTEMPTS = Reason(
     "TooManyAttempts",
-    f"{MAX_ATTEMPTS} workers in a row died of this run.",
+    f"{PATIENCE} workers in a row died of this run.",
     "The workers' logs say why. Then retry the put-back.",
 )
 
@@ -60,7 +59,7 @@ def _carry_out(lease: Lease, run: Run) -> Outcome:
     """Plan and run; a run that cannot even be planned ends here, with its cause."""
     befores = befores_of(run.pk)
     unplanned = Outcome.STUCK if befores else Outcome.REFUSED
-    if lease.attempt > MAX_ATTEMPTS:
+    if lease.attempt > run.patience:
         return _give_up(run, TOO_MANY_ATTEMPTS, unplanned)
     journal = DatabaseJournal(lease, NodeResults(run), befores)
     try:

@@ -4,10 +4,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 
 from django.db import transaction
+from django.db.models import F
 
 from addons.actions import INSTALL
 from addons.catalogue import addon_named
-from addons.models import Installation, Run, RunNode
+from addons.models import PATIENCE, Installation, Run, RunNode
 from addons.runs.bell import ring
 from instances.audit import Actor, audit
 from instances.errors import Conflict, Invalid
@@ -114,7 +115,7 @@ def run_retry_put_back(*, actor: Actor, run: Run) -> None:
             Run.State.PUTTING_BACK,
             lease_until=None,
             lease_holder="",
-            attempt=0,
+            patience=F("attempt") + PATIENCE,
         )
         audit(actor, "run.retry_put_back", run)
     ring(run.pk)

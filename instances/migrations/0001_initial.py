@@ -8,7 +8,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -17,120 +16,270 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', 'Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.')])),
-                ('private_key', instances.fields.EncryptedTextField()),
-                ('public_key', models.TextField(help_text='The line for authorized_keys.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+                                "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("private_key", instances.fields.EncryptedTextField()),
+                ("public_key", models.TextField(help_text="The line for authorized_keys.")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Environment',
+            name="Environment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', 'Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.')])),
-                ('region', models.CharField(blank=True, help_text='A label, such as eu-west.', max_length=63)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+                                "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                (
+                    "region",
+                    models.CharField(
+                        blank=True, help_text="A label, such as eu-west.", max_length=63
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='KeyCheck',
+            name="KeyCheck",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('token', models.TextField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("token", models.TextField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
         ),
         migrations.CreateModel(
-            name='AuditEvent',
+            name="AuditEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField(auto_now_add=True, db_index=True)),
-                ('actor_name', models.CharField(max_length=150)),
-                ('source', models.CharField(blank=True, help_text='An IP address, or `terminal`.', max_length=64)),
-                ('verb', models.CharField(db_index=True, max_length=64)),
-                ('target', models.CharField(max_length=200)),
-                ('detail', models.JSONField(default=dict)),
-                ('actor', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField(auto_now_add=True, db_index=True)),
+                ("actor_name", models.CharField(max_length=150)),
+                (
+                    "source",
+                    models.CharField(
+                        blank=True, help_text="An IP address, or `terminal`.", max_length=64
+                    ),
+                ),
+                ("verb", models.CharField(db_index=True, max_length=64)),
+                ("target", models.CharField(max_length=200)),
+                ("detail", models.JSONField(default=dict)),
+                (
+                    "actor",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-at', '-pk'],
+                "ordering": ["-at", "-pk"],
             },
         ),
         migrations.CreateModel(
-            name='Machine',
+            name="Machine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address', models.CharField(max_length=253)),
-                ('ssh_port', models.PositiveIntegerField(default=22, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(65535)])),
-                ('user', models.CharField(default='root', max_length=32)),
-                ('host_key', models.TextField(blank=True)),
-                ('host_key_confirmed_at', models.DateTimeField(blank=True, null=True)),
-                ('expected_fingerprint', models.CharField(blank=True, max_length=64)),
-                ('firewall_backend', models.CharField(blank=True, max_length=16)),
-                ('credential', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='machines', to='instances.credential')),
-                ('jump_host', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='instances.machine')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address", models.CharField(max_length=253)),
+                (
+                    "ssh_port",
+                    models.PositiveIntegerField(
+                        default=22,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(65535),
+                        ],
+                    ),
+                ),
+                ("user", models.CharField(default="root", max_length=32)),
+                ("host_key", models.TextField(blank=True)),
+                ("host_key_confirmed_at", models.DateTimeField(blank=True, null=True)),
+                ("expected_fingerprint", models.CharField(blank=True, max_length=64)),
+                ("firewall_backend", models.CharField(blank=True, max_length=16)),
+                (
+                    "credential",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="machines",
+                        to="instances.credential",
+                    ),
+                ),
+                (
+                    "jump_host",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="instances.machine",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['address', 'ssh_port'],
+                "ordering": ["address", "ssh_port"],
             },
         ),
         migrations.CreateModel(
-            name='NodeGroup',
+            name="NodeGroup",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', 'Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.')])),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('environment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='groups', to='instances.environment')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+                                "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "environment",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="groups",
+                        to="instances.environment",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['environment__name', 'name'],
+                "ordering": ["environment__name", "name"],
             },
         ),
         migrations.CreateModel(
-            name='Node',
+            name="Node",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$', 'Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.')])),
-                ('unit', models.CharField(blank=True, max_length=128)),
-                ('config_path', models.CharField(blank=True, max_length=512)),
-                ('client_addresses', models.JSONField(default=list)),
-                ('server_username', models.CharField(blank=True, max_length=128)),
-                ('server_password', instances.fields.EncryptedTextField(blank=True, default='')),
-                ('facts', models.JSONField(blank=True, default=dict)),
-                ('facts_at', models.DateTimeField(blank=True, null=True)),
-                ('looked_at', models.DateTimeField(blank=True, null=True)),
-                ('fault', models.JSONField(blank=True, default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('machine', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='nodes', to='instances.machine')),
-                ('group', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='nodes', to='instances.nodegroup')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=63,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+                                "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
+                            )
+                        ],
+                    ),
+                ),
+                ("unit", models.CharField(blank=True, max_length=128)),
+                ("config_path", models.CharField(blank=True, max_length=512)),
+                ("client_addresses", models.JSONField(default=list)),
+                ("server_username", models.CharField(blank=True, max_length=128)),
+                ("server_password", instances.fields.EncryptedTextField(blank=True, default="")),
+                ("facts", models.JSONField(blank=True, default=dict)),
+                ("facts_at", models.DateTimeField(blank=True, null=True)),
+                ("looked_at", models.DateTimeField(blank=True, null=True)),
+                ("fault", models.JSONField(blank=True, default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "machine",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="nodes",
+                        to="instances.machine",
+                    ),
+                ),
+                (
+                    "group",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="nodes",
+                        to="instances.nodegroup",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['group', 'name'],
+                "ordering": ["group", "name"],
             },
         ),
         migrations.AddConstraint(
-            model_name='machine',
-            constraint=models.UniqueConstraint(fields=('address', 'ssh_port'), name='machine_address_and_port'),
+            model_name="machine",
+            constraint=models.UniqueConstraint(
+                fields=("address", "ssh_port"), name="machine_address_and_port"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='nodegroup',
-            constraint=models.UniqueConstraint(fields=('environment', 'name'), name='group_name_in_environment'),
+            model_name="nodegroup",
+            constraint=models.UniqueConstraint(
+                fields=("environment", "name"), name="group_name_in_environment"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(fields=('group', 'name'), name='node_name_in_group'),
+            model_name="node",
+            constraint=models.UniqueConstraint(fields=("group", "name"), name="node_name_in_group"),
         ),
         migrations.AddConstraint(
-            model_name='node',
-            constraint=models.UniqueConstraint(fields=('machine', 'unit'), name='one_node_a_unit'),
+            model_name="node",
+            constraint=models.UniqueConstraint(fields=("machine", "unit"), name="one_node_a_unit"),
         ),
     ]

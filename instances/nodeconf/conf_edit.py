@@ -76,7 +76,7 @@ def edit(
     lines, record = _assemble(file, changes)
     edited = lines.render()
     record = replace(record, original=checksum(content), edited=checksum(edited))
-    return Edit(edited, record.to_json(), dict(_without_effect(tree, wanted)))
+    return Edit(edited, record.to_json(), without_effect(tree, wanted))
 
 
 def _check(name: str, arguments: str | None) -> None:
@@ -146,14 +146,18 @@ def _assemble(file: ConfigFile, changes: _Changes) -> tuple[ConfigFile, Record]:
             slots.append(Slot(name, None, line, line_after=len(lines)))
             lines.append(line)
 
-    insert(_START)
-    for index, line in enumerate(file.lines):
-        after = None if index in changes.removed else changes.replaced.get(index, line)
-        if after is not line:
-            previous = digest(file.lines[index - 1]) if index else ""
-            slots.append(Slot(line.name or "", line, after, index, len(lines), previous))
-        lines += [after] if after else []
+    done = 0
+    for index in sorted({*changes.inserted, *changes.removed, *changes.replaced}):
+        if index != _START:
+            lines += file.lines[done:index]
+            line, done = file.lines[index], index + 1
+            after = None if index in changes.removed else changes.replaced.get(index, line)
+            if after is not line:
+                previous = digest(file.lines[index - 1]) if index else ""
+                slots.append(Slot(line.name or "", line, after, index, len(lines), previous))
+            lines += [after] if after else []
         insert(index)
+    lines += file.lines[done:]
     return _terminated(file, lines, slots)
 
 
@@ -168,12 +172,15 @@ def _terminated(
     return ConfigFile(tuple(lines)), Record(tuple(slots))
 
 
-def _without_effect(
-    tree: ConfigTree, wanted: Mapping[str, str | None]
-) -> Iterable[tuple[str, Source]]:
+def without_effect(tree: ConfigTree, wanted: Mapping[str, str | None]) -> dict[str, Source]:
+    """Return the directives that are set elsewhere and win over the main file, with where."""
+    return dict(_elsewhere(tree, wanted))
+
+
+def _elsewhere(tree: ConfigTree, wanted: Mapping[str, str | None]) -> Iterable[tuple[str, Source]]:
     for name, arguments in wanted.items():
         setting = tree.last(name)
-        if setting is None or setting.source.file == _MAIN:
+        if setting is None or setting.source.file == tree.main:
             continue
         by_include = bool(setting.source.file)
         if (by_include and arguments is None) or not by_include:

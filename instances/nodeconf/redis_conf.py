@@ -7,7 +7,7 @@ in a baseline what stood there; `restore` puts that back; `diff` shows the chang
 from instances.nodeconf.conf_baseline import EMPTY as EMPTY_BASELINE
 from instances.nodeconf.conf_baseline import Baseline, merge_baselines
 from instances.nodeconf.conf_diff import DiffLine, diff, mask_line
-from instances.nodeconf.conf_edit import Edit, edit
+from instances.nodeconf.conf_edit import Edit, edit, without_effect
 from instances.nodeconf.conf_file import CUMULATIVE, ConfigFile, Line, canonical
 from instances.nodeconf.conf_grammar import ConfigSyntaxError, quote_argument, split_arguments
 from instances.nodeconf.conf_restore import Restored, restore
@@ -44,4 +44,5 @@ __all__ = [
     "quote_argument",
     "restore",
     "split_arguments",
+    "without_effect",
 ]
