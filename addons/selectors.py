@@ -4,8 +4,15 @@ from collections.abc import Iterable
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
-from instances.models import NodeGroup
+from addons.models import (
+    Certificate,
+    Installation,
+    NodeInstallation,
+    Run,
+    RunNode,
+    StepRecord,
+)
+from instances.models import Node, NodeGroup
 
 RUNS_UNDER_WAY = (*Run.WAITING, *Run.ACTIVE)
 
@@ -122,3 +129,22 @@ def last_runs(installations: Iterable[Installation]) -> dict[int, Run]:
     for run in runs.exclude(Exists(later)):
         latest[run.installation_id] = run
     return latest
+
+
+def certificates_of(node: Node) -> QuerySet[Certificate]:
+    """Return the certificates issued to a node, the newest first."""
+    return (
+        Certificate.objects.filter(node=node)
+        .select_related("authority")
+        .defer("authority__private_key", "authority__certificate")
+        .order_by("-pk")
+    )
+
+
+def records_applied(node: Node, runs: Iterable[int]) -> list[StepRecord]:
+    """Return what runs did on a node, in order, without what they saw before."""
+    return list(
+        StepRecord.objects.filter(node=node, run__in=list(runs), kind=StepRecord.Kind.APPLIED)
+        .defer("state")
+        .order_by("pk")
+    )

@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 
+from instances.models import Node
 from instances.remote.keys import KeyUnusable, public_line
 from instances.secret import Secret
 from instances.services import NodeRequest
@@ -77,33 +78,9 @@ class CredentialForm(forms.Form):
         return Secret(f"{text}\n") if text else None
 
 
-class NodeForm(forms.Form):
-    """A server and how to reach its machine."""
+class ServerForm(forms.Form):
+    """What an operator states of a server."""
 
-    address = forms.CharField(
-        max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
-    )
-    name = forms.CharField(max_length=63, required=False, help_text="Empty: made from the address.")
-    ssh_port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
-    user = forms.CharField(
-        label="SSH user",
-        max_length=32,
-        initial="root",
-        help_text="root, or a user with sudo that asks for no password.",
-    )
-    credential = forms.ChoiceField(label="SSH key")
-    new_key_name = forms.CharField(
-        label="Name of the new key", max_length=63, required=False, initial="default"
-    )
-    host_key = forms.CharField(
-        label="Expected host key",
-        max_length=64,
-        required=False,
-        help_text=(
-            "SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it on the "
-            "machine. Empty: Redoubt shows what it sees and asks you before the first login."
-        ),
-    )
     client_addresses = forms.CharField(
         label="Names and addresses that clients use",
         required=False,
@@ -129,6 +106,44 @@ class NodeForm(forms.Form):
         max_length=512,
         required=False,
         help_text="Only where several servers share the machine.",
+    )
+
+    def addresses(self) -> list[str]:
+        """Return the names and addresses that clients use, as typed."""
+        return [word for word in re.split(r"[\s,]+", self.cleaned_data["client_addresses"]) if word]
+
+    def remind_of_password(self) -> None:
+        """Say that a typed password has to be typed again."""
+        if self.data.get("server_password") and "server_password" not in self.errors:
+            self.add_error("server_password", "Type it again: it is not sent back to the browser.")
+
+
+class NodeForm(ServerForm):
+    """A server and how to reach its machine."""
+
+    address = forms.CharField(
+        max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
+    )
+    name = forms.CharField(max_length=63, required=False, help_text="Empty: made from the address.")
+    ssh_port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
+    user = forms.CharField(
+        label="SSH user",
+        max_length=32,
+        initial="root",
+        help_text="root, or a user with sudo that asks for no password.",
+    )
+    credential = forms.ChoiceField(label="SSH key")
+    new_key_name = forms.CharField(
+        label="Name of the new key", max_length=63, required=False, initial="default"
+    )
+    host_key = forms.CharField(
+        label="Expected host key",
+        max_length=64,
+        required=False,
+        help_text=(
+            "SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it on the "
+            "machine. Empty: Redoubt shows what it sees and asks you before the first login."
+        ),
     )
 
     def __init__(self, *args: Any, credentials: list[str], **kwargs: Any) -> None:
@@ -158,11 +173,6 @@ class NodeForm(forms.Form):
             self.remind_of_password()
         return cleaned
 
-    def remind_of_password(self) -> None:
-        """Say that a typed password has to be typed again."""
-        if self.data.get("server_password") and "server_password" not in self.errors:
-            self.add_error("server_password", "Type it again: it is not sent back to the browser.")
-
     def request(self, credential: str) -> NodeRequest:
         """Return what is asked for.
 
@@ -179,9 +189,51 @@ class NodeForm(forms.Form):
             host_key=typed["host_key"].strip(),
             unit=typed["unit"],
             config_path=typed["config_path"],
-            client_addresses=re.split(r"[\s,]+", typed["client_addresses"].strip(" ,"))
-            if typed["client_addresses"].strip(" ,")
-            else (),
+            client_addresses=self.addresses(),
             server_username=typed["server_username"],
             server_password=Secret(typed["server_password"]),
         )
+
+
+class NodeEditForm(ServerForm):
+    """What is stated of a server that is registered; its password is written, never read."""
+
+    name = forms.CharField(max_length=63, help_text="What people call it; no file depends on it.")
+    forget_password = forms.BooleanField(label="Forget the stored password", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Say that an empty password keeps the stored one."""
+        super().__init__(*args, **kwargs)
+        self.fields["server_password"].help_text = "Empty keeps what is stored. It is never shown."
+        self.fields["client_addresses"].required = True
+        self.fields[
+            "client_addresses"
+        ].help_text = "Separated by commas. They go into the certificate with the next run."
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a password that is both given and to be forgotten."""
+        cleaned = super().clean() or {}
+        if cleaned.get("forget_password") and cleaned.get("server_password"):
+            self.add_error("forget_password", "Either type a new password or forget the stored.")
+        if self.errors:
+            self.remind_of_password()
+        return cleaned
+
+    def changes(self, node: Node) -> dict[str, Any]:
+        """Return what differs from a node, as `node_update` takes it."""
+        wanted: dict[str, Any] = {
+            name: self.cleaned_data[name].strip()
+            for name in ("name", "unit", "config_path", "server_username")
+        } | {"client_addresses": self.addresses()}
+        changed = {name: value for name, value in wanted.items() if getattr(node, name) != value}
+        typed = self.cleaned_data["server_password"]
+        if typed or self.cleaned_data["forget_password"]:
+            changed["server_password"] = Secret(typed)
+        return changed
+
+
+def node_stated(node: Node) -> dict[str, str]:
+    """Return what is stated of a node as `NodeEditForm` shows it at first."""
+    names = ("name", "unit", "config_path", "server_username")
+    stated = {name: str(getattr(node, name)) for name in names}
+    return stated | {"client_addresses": ", ".join(node.client_addresses)}

@@ -101,6 +101,11 @@ def node_numbered(pk: int) -> Node | None:
     )
 
 
+def node_has_password(node: Node) -> bool:
+    """Say whether a password of the server is stored."""
+    return Node.objects.filter(pk=node.pk).exclude(server_password="").exists()
+
+
 def credentials_with_use() -> QuerySet[Credential]:
     """Return the SSH keys, each with ``machine_count``, without their private halves."""
     return Credential.objects.annotate(machine_count=Count("machines")).defer("private_key")

@@ -1,6 +1,6 @@
 """Writes on environments, groups, machines, nodes and credentials."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,8 +151,8 @@ def node_update(*, actor: Actor, node: Node, changes: Mapping[str, Any]) -> Node
     """Change what an operator states of a node.
 
     Args:
-        changes: Of ``unit``, ``config_path``, ``client_addresses``, ``server_username`` and
-            ``server_password``; what is absent stays.
+        changes: Of ``name``, ``unit``, ``config_path``, ``client_addresses``, ``server_username``
+            and ``server_password``; what is absent stays.
 
     Raises:
         Invalid: A field is not acceptable.
@@ -162,14 +162,14 @@ def node_update(*, actor: Actor, node: Node, changes: Mapping[str, Any]) -> Node
     with transaction.atomic():
         for name, value in changes.items():
             setattr(node, name, value)
-        _save_clean(node)
+        _save_clean(node, only=changes)
         # Which fields, not their values: a password is among them.
         audit(actor, "node.update", node, fields=sorted(changes))
     return node
 
 
 _STATED = frozenset(
-    {"unit", "config_path", "client_addresses", "server_username", "server_password"}
+    {"name", "unit", "config_path", "client_addresses", "server_username", "server_password"}
 )
 
 
@@ -236,15 +236,18 @@ def _name_from(address: str) -> str:
     return address.lower().replace(".", "-").replace(":", "-").strip("-")[:63]
 
 
-def _save_clean(instance: models.Model) -> None:
+def _save_clean(instance: models.Model, only: Iterable[str] | None = None) -> None:
     """Validate and save.
+
+    Args:
+        only: The fields to write, where the row is there already and others write to it too.
 
     Raises:
         Invalid: With the first field that is wrong.
     """
     try:
         instance.full_clean()
-        instance.save()
+        instance.save(update_fields=None if only is None else list(only))
     except ValidationError as error:
         name, messages = next(iter(error.message_dict.items()))
         raise Invalid("" if name == "__all__" else name, " ".join(messages)) from error

@@ -1,19 +1,23 @@
 """What is known of one node, and what a person can do about what is not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from addons.catalogue import addon_named
-from addons.models import NodeInstallation, Run, RunNode
+from addons.models import Certificate, NodeInstallation, Run, RunNode
+from addons.selectors import certificates_of
 from instances.models import Node
 from instances.remote.host_key import fingerprint
+from panel.pages.changed import Change, changes_on
 from panel.pages.names import action_title
-from panel.pages.state import Shown, node_shown, row_shown, run_node_shown
+from panel.pages.state import Shown, node_shown, row_shown, run_node_shown, worded
 
 POLLING, STOP_POLLING = 200, 286
 RUNS = 8
+CERTIFICATES = 6
+_OTHER_KEY = frozenset({"HostKeyChanged", "HostKeyDiffers"})
 PATIENCE = timedelta(seconds=90)
 """How long a page waits for a look that was asked for."""
 
@@ -24,7 +28,10 @@ class NodePage:
 
     Args:
         fingerprint: Of the host key that the machine showed; empty before.
+        cause: Why the last look failed, in a few words; empty where it did not.
+        other_key: Whether it failed because the machine shows another host key than expected.
         facts: Label and value.
+        changes: What Redoubt has changed on the node and would put back.
         pending: Whether a look has not come back: the page asks again by itself.
     """
 
@@ -33,9 +40,13 @@ class NodePage:
     fingerprint: str
     to_confirm: bool
     to_paste: bool
+    cause: str
+    other_key: bool
     facts: Sequence[tuple[str, str]]
     problems: Sequence[str]
     installed: Sequence[tuple[str, NodeInstallation, Shown]]
+    changes: Sequence[Change]
+    certificates: Sequence[Certificate]
     runs: Sequence[tuple[Run, str, Shown]]
     pending: bool
 
@@ -56,15 +67,21 @@ def node_page(node: Node, *, asked: datetime | None, now: datetime) -> NodePage:
     machine = node.machine
     to_confirm = bool(machine.host_key) and machine.host_key_confirmed_at is None
     never_in = node.facts_at is None
+    cause = str(node.fault.get("reason", ""))
+    rows = _rows(node)
     return NodePage(
         node=node,
         shown=node_shown(node),
         fingerprint=fingerprint(machine.host_key) if machine.host_key else "",
         to_confirm=to_confirm,
         to_paste=never_in,
+        cause=worded(cause),
+        other_key=cause in _OTHER_KEY,
         facts=facts_shown(node.facts),
         problems=[str(each) for each in _part(node.facts, "server").get("problems", ())],
-        installed=_installed(node),
+        installed=_installed(rows),
+        changes=changes_on(node, rows),
+        certificates=list(certificates_of(node)[:CERTIFICATES]),
         runs=_runs(node),
         pending=_pending(node, asked, now),
     )
@@ -117,15 +134,15 @@ def _yes_no(value: object, why: object = "", *, yes: str = "yes", no: str = "no"
     return yes if value else no + (f": {why}" if why else "")
 
 
-def _installed(node: Node) -> list[tuple[str, NodeInstallation, Shown]]:
-    rows = (
-        NodeInstallation.objects.filter(node=node, installation__generation__gt=0)
-        .select_related("installation")
-        .defer("baseline")
-    )
+def _rows(node: Node) -> list[NodeInstallation]:
+    return list(NodeInstallation.objects.filter(node=node).select_related("installation"))
+
+
+def _installed(rows: Iterable[NodeInstallation]) -> list[tuple[str, NodeInstallation, Shown]]:
     return [
         (addon_named(row.installation.addon).title, row, row_shown(row, row.installation))
         for row in rows
+        if row.installation.generation
     ]
 
 

@@ -80,8 +80,12 @@ def installed_shown(
 
 
 def _worded(condition: Mapping[str, Any]) -> str:
+    """Return a condition's reason in words, or its status where it gives none."""
+    return worded(str(condition["reason"]) or str(condition["status"]))
+
+
+def worded(code: str) -> str:
     """Return a reason's CamelCase code as words: ``ChainInvalid`` becomes ``Chain invalid``."""
-    code = str(condition["reason"]) or str(condition["status"])
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in code)
     return words.strip().capitalize()
 

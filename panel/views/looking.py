@@ -37,7 +37,7 @@ def look_asked(request: HttpRequest, node: Node, numbers: Iterable[int] = ()) ->
         messages.error(
             request,
             "No worker could be asked to look: the broker does not answer.",
-            extra_tags="See that the worker and the broker run, then choose Look again.",
+            extra_tags="See that the worker and the broker run, then choose Test connection.",
         )
         return redirect(address)
     return redirect(f"{address}?asked={asked:.3f}")

@@ -1,4 +1,4 @@
-"""Nodes: add one, see what is known of it, confirm its host key, look again."""
+"""Nodes: add one, see what is known of it, change that, confirm its host key, look again."""
 
 from datetime import UTC, datetime
 
@@ -10,10 +10,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from instances.errors import DomainError
-from instances.forms import NodeForm
+from instances.forms import NodeEditForm, NodeForm, node_stated
+from instances.looks import host_key_fingerprint
 from instances.models import Credential, Machine, Node, NodeGroup
-from instances.selectors import credentials_with_use, node_numbered
-from instances.services import credential_create, machine_confirm_host_key, node_register
+from instances.selectors import credentials_with_use, node_has_password, node_numbered
+from instances.services import (
+    credential_create,
+    machine_confirm_host_key,
+    machine_forget_host_key,
+    node_register,
+    node_update,
+)
 from panel.pages.node import node_page
 from panel.views.groups import group_or_404
 from panel.views.looking import look_asked
@@ -70,12 +77,37 @@ def _new_key(request: HttpRequest, name: str) -> Credential:
         raise
 
 
-@require_safe
-def node(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show what is known of a node, since when, and what to do next."""
+def _node_or_404(pk: int) -> Node:
     found = node_numbered(pk)
     if found is None:
         raise Http404
+    return found
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change what is stated of a node, and look whether it is so."""
+    found = _node_or_404(pk)
+    form = NodeEditForm(request.POST or None, initial=node_stated(found))
+    if form.is_valid():
+        changes = form.changes(found)
+        try:
+            if changes:
+                node_update(actor=actor_of(request), node=found, changes=changes)
+        except DomainError as error:
+            refuse(form, error)
+            form.remind_of_password()
+        else:
+            messages.success(request, f"{found.name} is saved.")
+            return look_asked(request, found)
+    context = {"form": form, "node": _node_or_404(pk), "password": node_has_password(found)}
+    return render(request, "nodes/edit.html", context)
+
+
+@require_safe
+def node(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show what is known of a node, since when, and what to do next."""
+    found = _node_or_404(pk)
     page = node_page(found, asked=_asked(request), now=timezone.now())
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
         return render(request, "nodes/_live.html", {"page": page}, status=page.poll_status)
@@ -112,3 +144,16 @@ def node_confirm_host_key(request: HttpRequest, pk: int) -> HttpResponse:
     if confirmed:
         return look_asked(request, found, found.machine.nodes.values_list("pk", flat=True))
     return redirect("node", found.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_forget_host_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask whether the machine's key is rightly another one, then unpin it and scan again."""
+    found = _node_or_404(pk)
+    machine = found.machine
+    if request.method != "POST":
+        context = {"node": found, "fingerprint": host_key_fingerprint(machine)}
+        return render(request, "nodes/forget_host_key.html", context)
+    machine_forget_host_key(actor=actor_of(request), machine=machine)
+    messages.success(request, f"The host key of {machine} is forgotten. Compare the new one.")
+    return look_asked(request, found, machine.nodes.values_list("pk", flat=True))

@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from instances import tasks
 from instances.audit import Actor
 from panel.models import User
 from tests.pages.world import World
@@ -28,3 +29,11 @@ def signed_in(ada: User) -> Client:
 @pytest.fixture
 def world(ada: User) -> World:
     return World(Actor(ada.pk, "ada", "10.0.0.5"))
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Collect which nodes a worker is told to look at; there is no worker."""
+    asked: list[int] = []
+    monkeypatch.setattr(tasks.node_look, "delay", asked.append)
+    return asked

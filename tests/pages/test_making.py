@@ -24,13 +24,8 @@ NODE = {
 
 
 @pytest.fixture(autouse=True)
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Collect which nodes a worker is told to look at; there is no worker."""
-    from instances import tasks
-
-    asked: list[int] = []
-    monkeypatch.setattr(tasks.node_look, "delay", asked.append)
-    return asked
+def no_worker(looks: list[int]) -> None:
+    """Ask no worker: there is none."""
 
 
 def test_an_empty_panel_leads_on_to_an_environment(signed_in: Client) -> None:

@@ -191,6 +191,10 @@ class World:
         pages = {f"run {name}": run.get_absolute_url() for name, run in runs.items()}
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
         pages |= {f"node {name}": f"/nodes/{node.pk}/" for name, node in nodes.items()}
+        pages |= {
+            "node edit": f"/nodes/{first.pk}/edit/",
+            "node host key": f"/nodes/{first.pk}/host-key/forget/",
+        }
         return pages | {
             "dashboard": "/",
             "environments": "/environments/",
