@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from panel.views import (
     audit,
+    authorities,
     credentials,
     dashboard,
     environments,
@@ -24,6 +25,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("environments/-/add/", environments.environment_add, name="environment-add"),
     path("environments/<slug:name>/", environments.environment, name="environment"),
     path("environments/<slug:environment>/-/add/", environments.group_add, name="group-add"),
+    path(
+        "environments/<slug:environment>/-/root.crt",
+        authorities.environment_authority,
+        name="environment-authority",
+    ),
     path("environments/<slug:environment>/<slug:name>/", groups.group, name="group"),
     path(
         "environments/<slug:environment>/<slug:name>/addons/",
@@ -39,6 +45,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/-/<slug:action>/",
         runs.act,
         name="group-act",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/connect/",
+        groups.group_connect,
+        name="group-connect",
     ),
     path("environments/<slug:environment>/<slug:name>/runs/", groups.group_runs, name="group-runs"),
     path("environments/<slug:environment>/<slug:name>/nodes/add/", nodes.node_add, name="node-add"),

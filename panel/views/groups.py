@@ -1,14 +1,15 @@
-"""A node group: its nodes, its add-ons, its runs."""
+"""A node group: its nodes, its add-ons, the ways into it, its runs."""
 
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
-from addons.selectors import runs_listed
+from addons.selectors import installations_on, node_installations, runs_listed
 from instances.models import NodeGroup
 from instances.selectors import nodes_of_group
 from panel.pages.cards import cards_of
+from panel.pages.connect import connect_page
 from panel.pages.runs import run_lines
 from panel.pages.state import node_shown
 
@@ -44,6 +45,22 @@ def group_addons(request: HttpRequest, environment: str, name: str) -> HttpRespo
     count = found.nodes.count()
     context = {"group": found, "cards": cards_of(found), "node_count": count}
     return render(request, "groups/addons.html", context)
+
+
+@require_safe
+def group_connect(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Show how clients reach the servers of a group."""
+    found = group_or_404(environment, name)
+    page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
+    installation = installations_on(found).get("encryption")
+    rows = node_installations([installation]) if installation else []
+    context = {
+        "group": found,
+        "page": page,
+        "connect": connect_page(page.object_list, installation, rows),
+        "node_count": page.paginator.count,
+    }
+    return render(request, "groups/connect.html", context)
 
 
 @require_safe

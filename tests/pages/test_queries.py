@@ -34,9 +34,11 @@ PAGES = [
     "/environments/env-0/cache/",
     "/environments/env-0/cache/addons/",
     "/environments/env-0/cache/runs/",
+    "/environments/env-0/cache/connect/",
     "/environments/env-0/cache/nodes/add/",
     "/environments/env-0/cache/addons/encryption/install/",
     "/nodes/{node}/",
+    "/nodes/{node}/edit/",
     "/runs/",
     "/runs/{running}/",
     "/runs/{previewed}/",
@@ -66,7 +68,7 @@ def test_every_page_takes_few_queries_at_any_size(
         assert signed_in.get(address).status_code == 200
 
 
-@pytest.mark.parametrize("pattern", [*PAGES[:6], "/runs/", "/audit/"])
+@pytest.mark.parametrize("pattern", [*PAGES[:7], "/runs/", "/audit/"])
 def test_the_number_of_queries_does_not_grow(pattern: str, world: World, signed_in: Client) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext

@@ -204,6 +204,8 @@ class World:
             "group": "/environments/shop/queue/",
             "installed": "/environments/shop/cache/addons/",
             "not installed": "/environments/shop/queue/addons/",
+            "connect encrypted": "/environments/shop/cache/connect/",
+            "connect plain": "/environments/shop/queue/connect/",
             "group runs": "/environments/shop/queue/runs/",
             "install": "/environments/shop/queue/addons/encryption/install/",
             "node add": "/environments/shop/queue/nodes/add/",
