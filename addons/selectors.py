@@ -1,8 +1,10 @@
 """Reads for pages and commands."""
 
+import re
 from collections.abc import Iterable
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from addons.models import (
     Certificate,
@@ -14,6 +16,7 @@ from addons.models import (
 )
 from instances.models import Node, NodeGroup
 
+_HEX = re.compile(r"[0-9A-Fa-f]{4,64}")
 RUNS_UNDER_WAY = (*Run.WAITING, *Run.ACTIVE)
 
 
@@ -138,6 +141,23 @@ def certificates_of(node: Node) -> QuerySet[Certificate]:
         .select_related("authority")
         .defer("authority__private_key", "authority__certificate")
         .order_by("-pk")
+    )
+
+
+def certificates_holding(text: str) -> QuerySet[Certificate]:
+    """Return nodes' certificates by name, serial or fingerprint, with or without its colons."""
+    found = Q()
+    for word in text.split():
+        digits = word.replace(":", "")
+        in_one = Q(subject__icontains=word) | Q(written__icontains=word)
+        if _HEX.fullmatch(digits):
+            pairs = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+            in_one |= Q(serial__icontains=digits) | Q(fingerprint__icontains=pairs)
+        found &= in_one
+    return (
+        Certificate.objects.alias(written=Cast("names", TextField()))
+        .filter(found, node__isnull=False)
+        .order_by("subject", "-pk")
     )
 
 

@@ -1,6 +1,7 @@
 """Reads by name, for pages and commands."""
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet, TextField
+from django.db.models.functions import Cast
 
 from instances.errors import NotFound
 from instances.models import AuditEvent, Credential, Environment, Node, NodeGroup
@@ -54,6 +55,50 @@ def environments_found(text: str = "") -> QuerySet[Environment]:
     if text:
         found = found.filter(Q(name__icontains=text) | Q(region__icontains=text))
     return found
+
+
+def holding(text: str, *fields: str) -> Q:
+    """Return the condition that each word of a text is in one of the fields."""
+    found = Q()
+    for word in text.split():
+        in_one = Q()
+        for field in fields:
+            in_one |= Q(**{f"{field}__icontains": word})
+        found &= in_one
+    return found
+
+
+def environments_holding(text: str) -> QuerySet[Environment]:
+    """Return the environments with each word in name or region, without their size."""
+    return Environment.objects.filter(holding(text, "name", "region")).order_by("name")
+
+
+def groups_holding(text: str) -> QuerySet[NodeGroup]:
+    """Return the groups with each word in their own or their environment's name.
+
+    One word at least is in their own: an environment's name alone finds the environment.
+    """
+    own = Q()
+    for word in text.split():
+        own |= Q(name__icontains=word)
+    return (
+        NodeGroup.objects.filter(own & holding(text, "name", "environment__name"))
+        .select_related("environment")
+        .order_by("environment__name", "name")
+    )
+
+
+def nodes_holding(text: str) -> QuerySet[Node]:
+    """Return the nodes with each word in their name or an address of theirs."""
+    # As text: a JSON column's own lookups compare values, not parts of them.
+    written = Cast("client_addresses", TextField())
+    return (
+        Node.objects.alias(written=written)
+        .filter(holding(text, "name", "machine__address", "written"))
+        .select_related("machine", "group__environment")
+        .defer("server_password", "facts", "fault")
+        .order_by("name", "pk")
+    )
 
 
 def nodes_of_group(group: NodeGroup) -> QuerySet[Node]:

@@ -15,6 +15,7 @@ from panel.views import (
     health,
     nodes,
     runs,
+    search,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -71,5 +72,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/stop/", runs.run_stop, name="run-stop"),
     path("runs/<int:pk>/retry/", runs.run_retry, name="run-retry"),
     path("runs/<int:pk>/resolve/", runs.run_resolve, name="run-resolve"),
+    path("search/", search.search, name="search"),
     path("audit/", audit.audit, name="audit"),
 ]

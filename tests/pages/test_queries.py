@@ -29,6 +29,8 @@ def fleet(world: World, environments: int, nodes: int) -> None:
 
 PAGES = [
     "/",
+    "/search/?q=cache",
+    "/search/?q=1",
     "/environments/",
     "/environments/env-0/",
     "/environments/env-0/cache/",
@@ -68,7 +70,7 @@ def test_every_page_takes_few_queries_at_any_size(
         assert signed_in.get(address).status_code == 200
 
 
-@pytest.mark.parametrize("pattern", [*PAGES[:7], "/runs/", "/audit/"])
+@pytest.mark.parametrize("pattern", [*PAGES[:9], "/runs/", "/audit/"])
 def test_the_number_of_queries_does_not_grow(pattern: str, world: World, signed_in: Client) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
