@@ -10,7 +10,6 @@ from django.urls import reverse
 from instances.fields import EncryptedJSONField, EncryptedTextField
 from instances.models import Environment, Machine, Node, NodeGroup
 
-
 PATIENCE = 6
 """How many workers in a row may die of a run before a person has to look."""
 

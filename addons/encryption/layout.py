@@ -80,27 +80,25 @@ keep_only() {
 """
 
 LIST = r"""
-find "$1" -mindepth 1 -maxdepth 4 -printf '%y %m %u %g %P\t%l\n' 2>/dev/null
-while [ "$1" != / ] && [ ! -e "$1" ]; do
+[ ! -e "$1" ] || find "$1" -mindepth 1 -maxdepth 4 -printf '%y %m %u %g %P\t%l\n'
+while [ "$1" ] && [ ! -e "$1" ]; do
   printf 'missing %s\n' "$1"
-  set -- "$(dirname -- "$1")"
+  set -- "${1%/*}"
 done
-exit 0
 """
 
 PUT = (
     _FUNCTIONS
     + r"""
 new=$2 old=$3 workspace=$4
-make_directories
+# One that is there already keeps its owner and mode.
+[ -d "$dir" ] || install -d -m 00755 -o root -g root -- "$dir"
 keep_only "$old"
-mkdir -m 0755 -- "$dir/generations/$new"
-base64 -d | tar -x -p --same-owner -f - -C "$dir/generations/$new"
+base64 -d | tar -x -p --same-owner -f - -C "$dir"
 if command -v restorecon >/dev/null; then restorecon -R -- "$dir"; fi
 sync -- "$dir/generations/$new"/*/*
-swap "$new" server
-swap "$new" client
-sync -- "$dir/"
+mv -fT -- "$dir/.server.new" "$dir/server"
+mv -fT -- "$dir/.client.new" "$dir/client"
 if [ -n "$old" ]; then
   mkdir -p -m 0700 -- "$workspace/generations"
   mv -f -- "$dir/generations/$old" "$workspace/generations/"
@@ -198,24 +196,41 @@ def back_command(directory: str, *, old: str, workspace: str, created: Sequence[
     return Command(("bash", "-c", BACK, "back", directory, old, workspace, *created))
 
 
-def archive(*, server: Issued, client: Issued, trusted: str, group: str, now: datetime) -> Secret:
-    """Pack one generation: the server can read its own, nobody else reads a key."""
+def archive(
+    *, server: Issued, client: Issued, trusted: str, group: str, generation: str, now: datetime
+) -> Secret:
+    """Pack one generation and the links to it, by their interim names.
+
+    The server can read its own key, nobody else reads one.
+    """
+    place = f"generations/{generation}"
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content, mode, owner in (
-            ("server", "", 0o755, "root"),
-            ("server/server.crt", server.certificate_pem, 0o644, "root"),
-            ("server/server.key", server.key.reveal(), 0o640, group),
-            ("server/root.crt", trusted, 0o644, "root"),
-            ("client", "", 0o755, "root"),
-            ("client/client.crt", client.certificate_pem, 0o644, "root"),
-            ("client/client.key", client.key.reveal(), 0o600, "root"),
-            ("client/root.crt", trusted, 0o644, "root"),
+            ("generations", "", 0o755, "root"),
+            (place, "", 0o755, "root"),
+            (f"{place}/server", "", 0o755, "root"),
+            (f"{place}/server/server.crt", server.certificate_pem, 0o644, "root"),
+            (f"{place}/server/server.key", server.key.reveal(), 0o640, group),
+            (f"{place}/server/root.crt", trusted, 0o644, "root"),
+            (f"{place}/client", "", 0o755, "root"),
+            (f"{place}/client/client.crt", client.certificate_pem, 0o644, "root"),
+            (f"{place}/client/client.key", client.key.reveal(), 0o600, "root"),
+            (f"{place}/client/root.crt", trusted, 0o644, "root"),
         ):
-            info = tarfile.TarInfo(name)
-            info.mode, info.mtime = mode, int(now.timestamp())
-            info.uname, info.gname = "root", owner
+            info = _entry(name, mode, owner, now)
             info.type = tarfile.REGTYPE if content else tarfile.DIRTYPE
             info.size = len(content.encode())
             tar.addfile(info, io.BytesIO(content.encode()))
+        for name in ("server", "client"):
+            info = _entry(f".{name}.new", 0o777, "root", now)
+            info.type, info.linkname = tarfile.SYMTYPE, f"{place}/{name}"
+            tar.addfile(info)
     return Secret(base64.b64encode(buffer.getvalue()).decode("ascii"))
+
+
+def _entry(name: str, mode: int, group: str, now: datetime) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime = mode, int(now.timestamp())
+    info.uname, info.gname = "root", group
+    return info

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from addons.encryption.adopt import observe
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
-from addons.encryption.probe import plaintext_of, tls_closed, verify
+from addons.encryption.probe import fingerprints_on_file, plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
 from addons.encryption.steps.firewall import FirewallRules
@@ -66,7 +66,9 @@ class EncryptionPlan:
         """Prove by handshake that TLS is served, or that it is gone and plaintext answers."""
         served = self.after if goal is Goal.FORWARD else self.before
         if served is not None:
-            seen = verify(node, served.spec, served.layout, self.issuer, local=served.local)
+            known = self.certificates.in_place if goal is Goal.FORWARD else None
+            on_file = known or fingerprints_on_file(node, served.layout)
+            seen = verify(node, served.spec, self.issuer, on_file, local=served.local)
             return seen.sentences(self.issuer.facts.common_name), seen.as_json()
         said = plaintext_of(node)
         if not tls_closed(node, self.tls_port):

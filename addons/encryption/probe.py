@@ -61,26 +61,40 @@ class Verified:
         }
 
 
+def fingerprints_on_file(node: NodeSession, layout: Layout) -> tuple[str, str]:
+    """Return the fingerprints of the server's and the client's certificate in their files."""
+    server, client = node.host.read_files([layout.certificate, layout.client_certificate])
+    return (
+        read_certificate(server.content or b"").fingerprint_sha256,
+        read_certificate(client.content or b"").fingerprint_sha256,
+    )
+
+
 def verify(
-    node: NodeSession, spec: EncryptionSpec, layout: Layout, issuer: Issuer, *, local: bool
+    node: NodeSession,
+    spec: EncryptionSpec,
+    issuer: Issuer,
+    on_file: tuple[str, str],
+    *,
+    local: bool,
 ) -> Verified:
     """Prove that the node serves the certificate that is in its files.
 
     Args:
+        on_file: The fingerprints of the server's and the client's certificate there.
         local: Whether the server listens on loopback alone, so that only the node can look.
 
     Raises:
         StepFailed: It does not, with the cause.
     """
-    server_file, client_file = node.host.read_files([layout.certificate, layout.client_certificate])
-    on_file = read_certificate(server_file.content or b"").fingerprint_sha256
+    server, client = on_file
     seen, source = _look(node, spec, issuer, local=local)
-    _judge(node, seen, on_file)
+    _judge(node, seen, server)
     return Verified(
         tls=seen,
         source=source,
         plaintext=plaintext_of(node),
-        client_fingerprint=read_certificate(client_file.content or b"").fingerprint_sha256,
+        client_fingerprint=client,
     )
 
 
@@ -113,7 +127,7 @@ def _look(
 
 def _client(node: NodeSession, spec: EncryptionSpec, issuer: Issuer) -> Any:
     """Return a client pair made for this handshake, where the server demands one."""
-    if spec.tls_auth_clients == "no":
+    if spec.tls_auth_clients != "required":
         return None
     now = node.now()
     issued = issuer.issue(issuer.client_request(node.name), now)

@@ -3,10 +3,12 @@
 import logging
 from functools import partial
 
+from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from addons import tasks
+RUN_DRIVE = "addons.run_drive"
+"""The task's name; the task itself imports the services that ring."""
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,6 @@ def ring(run: int) -> None:
 
 def _send(run: int) -> None:
     try:
-        tasks.run_drive.delay(run)
+        current_app.send_task(RUN_DRIVE, args=[run])
     except OperationalError as error:
         logger.warning("run %s waits for the sweep: the broker is out of reach: %s", run, error)

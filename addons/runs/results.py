@@ -38,6 +38,7 @@ class NodeResults:
         self._addon = addon_named(run.installation.addon)
         self._names = dict(Node.objects.filter(run_nodes__run=run).values_list("pk", "name"))
         self._failed = bool(run.failure)
+        self._installations: dict[int, NodeInstallation] = {}
         self._started: set[int] = set()
 
     def previewed(self, node: int, preview: Preview) -> None:
@@ -91,9 +92,11 @@ class NodeResults:
         RunNode.objects.filter(run=self._run, node=node).update(state=state, **more)
 
     def _installed(self, node: int) -> NodeInstallation:
-        return NodeInstallation.objects.get_or_create(
-            installation=self._run.installation, node_id=node
-        )[0]
+        if node not in self._installations:
+            self._installations[node] = NodeInstallation.objects.get_or_create(
+                installation=self._run.installation, node_id=node
+            )[0]
+        return self._installations[node]
 
     def _observe(self, installed: NodeInstallation, observation: State, now: datetime) -> None:
         condition = observation.get("condition")

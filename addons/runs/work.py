@@ -71,7 +71,10 @@ class NodeWork:
         return self.planner.plan(session)
 
     def finish(self, session: NodeSession) -> None:
-        script = 'rm -rf -- "$1/$2"; rmdir --ignore-fail-on-non-empty -- "$1" 2>/dev/null; exit 0'
+        script = (
+            '[ ! -d "$1/$2" ] || rm -rf -- "$1/$2"; '
+            '[ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty -- "$1"'
+        )
         session.host.run(Command(("bash", "-c", script, "finish", WORKSPACES, str(session.run))))
 
     def close(self, session: NodeSession) -> None:

@@ -255,7 +255,7 @@ for save in iptables ip6tables; do
     section $save '' ''
   fi
 done
-text nftconf /etc/nftables.conf || text nftconf /etc/sysconfig/nftables.conf
+text nftconf /etc/nftables.conf
 slurp rulesv4 /etc/iptables/rules.v4 ''
 slurp rulesv6 /etc/iptables/rules.v6 ''
 # Their own programs are Python and slow: what they say is read when a plan needs it.

@@ -71,12 +71,19 @@ sync -- "${path%/*}/"
 
 REPLACE = r"""
 set -euC
-path=$(readlink -e -- "$1")
-size=$2 expected=$3 fresh=$path.redoubt.$$
+path=$1 size=$2 expected=$3 keep=$4
+[ ! -L "$path" ] || path=$(readlink -e -- "$path")
 [ -f "$path" ]
+fresh=$path.redoubt.$$
 if [ -n "$expected" ]; then
   seen=$(sha256sum <"$path")
   [ "${seen%% *}" = "$expected" ] || exit 65
+fi
+if [ -n "$keep" ] && [ ! -e "$keep" ]; then
+  [ -d "${keep%/*}" ] || mkdir -p -m 0700 -- "${keep%/*}"
+  # The old file lives on under its second name; on another file system it is copied.
+  ln -- "$path" "$keep" 2>/dev/null ||
+    { cp -p -- "$path" "$keep.new" && mv -T -- "$keep.new" "$keep"; }
 fi
 trap 'rm -f -- "$fresh"' EXIT
 exec 3>"$fresh"
@@ -86,7 +93,6 @@ cat >&3
 sync -- /proc/self/fd/3
 mv -fT -- "$fresh" "$path"
 trap - EXIT
-sync -- "${path%/*}/"
 """
 
 
@@ -130,7 +136,7 @@ def write_command(
 
 
 def replace_command(
-    path: str, content: bytes | Secret, *, expected_sha256: str | None = None
+    path: str, content: bytes | Secret, *, expected_sha256: str | None = None, keep: str = ""
 ) -> Command:
     """Replace the content of an existing file; owner, mode, xattrs and a symlink to it stay.
 
@@ -139,9 +145,11 @@ def replace_command(
         content: All of the new content.
         expected_sha256: Hex digest of what was read; where the file differs, the command ends
             with code `CHANGED`, which a Host raises as FileChanged.
+        keep: Where the old file goes, in a directory of root's that is made for it; one that is
+            there already stays.
     """
-    argv = ("bash", "-c", REPLACE, "replace", path, _size(content), expected_sha256 or "")
-    return Command(argv, stdin=content)
+    values = (path, _size(content), expected_sha256 or "", keep)
+    return Command(("bash", "-c", REPLACE, "replace", *values), stdin=content)
 
 
 def directory_command(path: str, *, mode: int, owner: str, group: str) -> Command:

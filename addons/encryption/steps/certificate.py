@@ -20,7 +20,6 @@ from addons.pki.facts import LeafFacts, read_certificate
 from addons.pki.leaf import LeafRequest
 from addons.session import NodeSession
 from instances.reason import Reason
-from instances.remote import files
 
 FILES = (
     "server/server.crt",
@@ -38,22 +37,21 @@ class _Certificates(Settled):
     key = "certificate"
     title = "Certificate"
     problems: tuple[Reason, ...] = ()
+    in_place: tuple[str, str] | None = None
 
     def __init__(self, directory: str) -> None:
         self.layout = Layout(directory)
 
     def inspect(self, node: NodeSession) -> State:
         """Look at the directory; `current` is what its server certificate says."""
-        paths = [self.layout.certificate, self.layout.trusted, self.layout.client_certificate]
-        read, listed = node.host.run_all(
-            [files.read_command(paths), list_command(self.layout.directory)]
-        )
-        server, trusted, client = files.parse_read(paths, read.stdout)
-        state: dict[str, Any] = parse_list(listed.text)
-        state["directory"] = self.layout.directory
-        state["server"] = _facts(server.content)
-        state["client"] = _facts(client.content)
-        state["trusted"] = (trusted.content or b"").decode("ascii", "replace")
+        state: dict[str, Any] = parse_list(node.host.run(list_command(self.layout.directory)).text)
+        state |= {"directory": self.layout.directory, "server": None, "client": None, "trusted": ""}
+        if state["links"]:
+            paths = [self.layout.certificate, self.layout.trusted, self.layout.client_certificate]
+            server, trusted, client = node.host.read_files(paths)
+            state["server"] = _facts(server.content)
+            state["client"] = _facts(client.content)
+            state["trusted"] = (trusted.content or b"").decode("ascii", "replace")
         return state
 
     def undo(self, node: NodeSession, before: State) -> str:
@@ -74,8 +72,10 @@ class _Certificates(Settled):
 class IssueCertificates(_Certificates):
     """A server certificate and the node's own client pair, from the environment's authority.
 
-    After `inspect`, ``problems`` say what stands where they belong, and ``replaces`` whether the
-    server has to load other certificates from the same paths.
+    After `inspect` or `apply`, ``in_place`` are the fingerprints of the server's and the client's
+    certificate, where they are as they should be. After `inspect`, ``problems`` say what stands
+    where they belong, and ``replaces`` whether the server has to load other certificates from the
+    same paths.
     """
 
     replaces: bool = False
@@ -97,6 +97,11 @@ class IssueCertificates(_Certificates):
         ]
         if state["server"] and state["trusted"] != self._issuer.trusted:
             state["reasons"].append("the trusted authorities differ")
+        if not state["reasons"]:
+            self.in_place = (
+                state["server"]["fingerprint_sha256"],
+                state["client"]["fingerprint_sha256"],
+            )
         begun = "certificate" in node.brief.begun
         self.replaces = bool(state["generation"] and (state["reasons"] or begun))
         self.problems = tuple(self._in_the_way(node, each) for each in state["strangers"])
@@ -145,10 +150,11 @@ class IssueCertificates(_Certificates):
         server = self._issuer.issue(self._server_request(node), now)
         client = self._issuer.issue(self._issuer.client_request(node.name), now)
         node.issued([server, client])
+        generation = server.public.serial[-16:]
         node.host.run(
             put_command(
                 self.layout.directory,
-                new=server.public.serial[-16:],
+                new=generation,
                 old=state["generation"],
                 workspace=node.workspace,
                 archive=archive(
@@ -156,10 +162,12 @@ class IssueCertificates(_Certificates):
                     client=client,
                     trusted=self._issuer.trusted,
                     group=self._group,
+                    generation=generation,
                     now=now,
                 ),
             )
         )
+        self.in_place = (server.public.fingerprint_sha256, client.public.fingerprint_sha256)
         short = server.public.fingerprint_sha256
         return f"certificate {short[:5]}:…:{short[-2:]} written, readable by the server only"
 

@@ -8,7 +8,6 @@ from typing import Any
 from addons.encryption.steps.base import Settled
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
-from instances.nodeconf.command import Command
 from instances.nodeconf.facts import ServerFacts
 from instances.nodeconf.redis_conf import diff, edit, merge_baselines, restore
 from instances.reason import Reason
@@ -104,11 +103,13 @@ class ConfigurationFile(Settled):
     def apply(self, node: NodeSession, state: State) -> str:
         """Replace the file, if it is still the one that was looked at; the old one is kept."""
         new = self._rewrite(node.server.config.content)
-        node.host.run_all(
-            [
-                keep_command(node.workspace, state["path"]),
-                files.replace_command(state["path"], new.content, expected_sha256=state["before"]),
-            ]
+        node.host.run(
+            files.replace_command(
+                state["path"],
+                new.content,
+                expected_sha256=state["before"],
+                keep=f"{node.workspace}/{BACKUP}",
+            )
         )
         lines = [Line(kind, text) for kind, text in state["diff"]]
         return " ".join([f"{state['path']}: {_count(lines)}", *state["left"]])
@@ -122,8 +123,9 @@ class ConfigurationFile(Settled):
         if seen == before["before"]:
             return f"{path} is as it was"
         left: tuple[str, ...] = ()
-        if seen == before["after"] and kept.content is not None:
-            old = kept.content
+        untouched = files.sha256(kept.content or b"") == before["before"]
+        if seen == before["after"] and untouched:
+            old = kept.content or b""
         else:
             back = self._back(before)(content)
             old, left = back.content, back.left
@@ -148,15 +150,6 @@ class ConfigurationFile(Settled):
                 "Find out who writes it (a configuration management, a Sentinel), and run again.",
             )
         )
-
-
-def keep_command(workspace: str, path: str) -> Command:
-    """Keep the file as it is in the workspace; what is kept already stays."""
-    script = (
-        'mkdir -p -m 0700 -- "$1" && { [ -e "$1/$3" ] || cp -p -- "$2" "$1/.$3" '
-        '&& mv -nT -- "$1/.$3" "$1/$3"; }'
-    )
-    return Command(("bash", "-c", script, "keep", workspace, path, BACKUP))
 
 
 def merge_configuration(first: State, later: State) -> State:

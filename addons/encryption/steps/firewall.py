@@ -1,14 +1,14 @@
 """The firewall rule: tagged, before any drop, in force and in the backend's own file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from addons.encryption.steps.base import Settled
 from addons.engine.step import Change, Line, State
 from addons.session import NodeSession
 from instances.nodeconf.command import Command
-from instances.nodeconf.firewall import BACKENDS, Backend, FirewallTexts, Rule
+from instances.nodeconf.firewall import BACKENDS, Backend, FirewallTexts, Rule, iptables, nftables
 from instances.reason import Reason
 from instances.remote import files
 
@@ -91,19 +91,20 @@ class FirewallRules(Settled):
         count = len(lines) - 1
         return [Change(f"{count} firewall rule{'s' * (count != 1)} change.", tuple(lines))]
 
-    def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
-        """Plan again from what is there this moment, and carry it out."""
-        return self._reach(node, self.wanted)
+    def apply(self, node: NodeSession, state: State) -> str:
+        """Carry it out; what deletes by a handle is planned again from a fresh look."""
+        only_adds = all(text.startswith("+") for text in state["describe"])
+        return self._reach(node, self.wanted, looked=only_adds)
 
     def undo(self, node: NodeSession, before: State) -> str:
         """Make the rules of before stand again, and no others of ours."""
-        return self._reach(node, [stored_rule(rule) for rule in before["rules"]])
+        return self._reach(node, [stored_rule(rule) for rule in before["rules"]], looked=False)
 
-    def _reach(self, node: NodeSession, wanted: Sequence[Rule]) -> str:
+    def _reach(self, node: NodeSession, wanted: Sequence[Rule], *, looked: bool) -> str:
         backend = self._backend
         if backend is None:
             return "there is no firewall to change"
-        texts = self._read(node, backend)
+        texts = self._texts(node, backend) if looked else self._read(node, backend)
         change = backend.plan(texts, wanted, self._tags(backend, texts))
         if change.empty:
             return f"{self._name}: the rules were right already"
@@ -111,7 +112,7 @@ class FirewallRules(Settled):
             [
                 *change.checks,
                 *change.commands,
-                *(_file_command(path, content) for path, content in change.files.items()),
+                *(_file_command(path, new, texts) for path, new in change.files.items()),
             ]
         )
         added = sum(text.startswith("+") for text in change.describe)
@@ -125,5 +126,13 @@ def stored_rule(stored: Mapping[str, Any]) -> Rule:
     return Rule(**{**stored, "networks": tuple(stored["networks"])})
 
 
-def _file_command(path: str, content: bytes) -> Command:
-    return replace(files.replace_command(path, content), timeout=15.0)
+def _file_command(path: str, content: bytes, texts: FirewallTexts) -> Command:
+    """Replace a persistent file, if it is still the one that was planned on."""
+    known = {
+        nftables.PATH: texts.nftables_conf,
+        iptables.PATH_V4: texts.rules_v4,
+        iptables.PATH_V6: texts.rules_v6,
+    }
+    seen = known.get(path)
+    digest = files.sha256(seen) if seen is not None else None
+    return files.replace_command(path, content, expected_sha256=digest)

@@ -24,6 +24,8 @@ from instances.nodeconf.firewall.rules import (
 )
 
 _ANY = frozenset(range(256))
+PATH_V4 = "/etc/iptables/rules.v4"
+PATH_V6 = "/etc/iptables/rules.v6"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class Family:
 
 def families(facts: FirewallTexts) -> tuple[Family, Family]:
     """Pair what belongs together."""
-    four = ("iptables-save", "iptables-restore", "/etc/iptables/rules.v4")
-    six = ("ip6tables-save", "ip6tables-restore", "/etc/iptables/rules.v6")
+    four = ("iptables-save", "iptables-restore", PATH_V4)
+    six = ("ip6tables-save", "ip6tables-restore", PATH_V6)
     return (
         Family(4, *four, facts.iptables_save, facts.rules_v4),
         Family(6, *six, facts.ip6tables_save, facts.rules_v6),
@@ -67,8 +69,8 @@ class Iptables:
         return (
             Command(("iptables-save",)),
             Command(("ip6tables-save",), ok=_ANY),
-            Command(("cat", "/etc/iptables/rules.v4"), ok=frozenset({0, 1})),
-            Command(("cat", "/etc/iptables/rules.v6"), ok=frozenset({0, 1})),
+            Command(("cat", PATH_V4), ok=frozenset({0, 1})),
+            Command(("cat", PATH_V6), ok=frozenset({0, 1})),
             Command(("systemctl", "is-enabled", "netfilter-persistent.service"), ok=_ANY),
         )
 
