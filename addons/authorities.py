@@ -48,12 +48,23 @@ def authority_ensure(*, environment: Environment, key_type: KeyType, now: dateti
             return _create(environment, key_type, now)
 
 
-def _create(environment: Environment, key_type: KeyType, now: datetime) -> Authority:
+def authority_foreseen(*, environment: Environment, key_type: KeyType, now: datetime) -> Authority:
+    """Return the issuing authority, or an unsaved one such as the first install would make.
+
+    For previews, which must not decide the key type for good.
+    """
+    try:
+        return issuing_authority(environment)
+    except NotFound:
+        return _new(environment, key_type, now)
+
+
+def _new(environment: Environment, key_type: KeyType, now: datetime) -> Authority:
     certificate, key = create_authority(
         name=environment.name, key_type=key_type, now=now, serial=new_serial()
     )
     facts = read_certificate(certificate)
-    authority = Authority.objects.create(
+    return Authority(
         name=facts.common_name,
         certificate=certificate,
         private_key=key,
@@ -62,6 +73,11 @@ def _create(environment: Environment, key_type: KeyType, now: datetime) -> Autho
         not_before=facts.not_before,
         not_after=facts.not_after,
     )
+
+
+def _create(environment: Environment, key_type: KeyType, now: datetime) -> Authority:
+    authority = _new(environment, key_type, now)
+    authority.save()
     EnvironmentAuthority.objects.create(environment=environment, authority=authority)
     audit(PANEL, "authority.create", authority, environment=environment.name)
     return authority

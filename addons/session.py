@@ -27,6 +27,7 @@ class NodeBrief:
         baseline: The way back that earlier runs of this add-on recorded, by step; empty where the
             add-on is not installed.
         begun: What this run's earlier attempts recorded, by step.
+        shares_machine: Whether other nodes are on the same machine.
         certificates: Fingerprints of the certificates issued to this node and not abandoned.
     """
 
@@ -41,6 +42,7 @@ class NodeBrief:
     baseline: Mapping[str, State]
     begun: Mapping[str, State]
     certificates: frozenset[str]
+    shares_machine: bool
     installation: int
 
 
@@ -76,14 +78,17 @@ class NodeSession:
     @property
     def workspace(self) -> str:
         """Where replaced files wait on the node until the run ends (root, 0700)."""
-        return f"{WORKSPACES}/{self.run}"
+        return f"{WORKSPACES}/{self.run}/{self.brief.node}"
 
     def redis(self) -> RedisClient:
-        """Return the connection to the server, opened at the first call.
+        """Return a connection to the server that answers, opened where there is none.
 
         Raises:
             RemoteError: The server does not answer, or refuses.
         """
+        # A failed command closes the connection, and a server's timeout one that was idle.
+        if self._redis is not None and not self._redis.alive():
+            self.forget_server()
         if self._redis is None:
             self._redis = open_server(
                 self.host, self.server, self.brief.username, self.brief.password

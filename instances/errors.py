@@ -42,4 +42,6 @@ class Conflict(DomainError):
 
 def fault(reason: Reason) -> dict[str, str]:
     """Return a reason as it is stored on a node or a run."""
-    return {"reason": reason.code, "message": reason.message, "next_step": reason.next_step}
+    # PostgreSQL keeps no NUL in JSON, and a node's answer may hold one.
+    message = reason.message.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return {"reason": reason.code, "message": message, "next_step": reason.next_step}

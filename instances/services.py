@@ -103,7 +103,7 @@ def node_register(*, actor: Actor, group: NodeGroup, request: NodeRequest) -> No
         node = Node(
             group=group,
             machine=machine,
-            name=request.name or _name_from(request.address),
+            name=request.name or name_from(request.address),
             unit=request.unit,
             config_path=request.config_path,
             client_addresses=list(request.client_addresses) or [request.address],
@@ -113,6 +113,26 @@ def node_register(*, actor: Actor, group: NodeGroup, request: NodeRequest) -> No
         _save_clean(node)
         audit(actor, "node.register", node, group=str(group), address=str(machine))
     return node
+
+
+def nodes_register(
+    *, actor: Actor, group: NodeGroup, requests: Sequence[NodeRequest]
+) -> list[Node]:
+    """Register servers, all of them or none. Nothing is contacted here.
+
+    Raises:
+        Invalid: As `node_register`, with the address of the one that is not acceptable.
+        NotFound: The named credential does not exist.
+    """
+    nodes = []
+    with transaction.atomic():
+        for request in requests:
+            try:
+                nodes.append(node_register(actor=actor, group=group, request=request))
+            except Invalid as error:
+                message = f"{request.address}: {error.reason.message}"
+                raise Invalid(error.field, message, error.reason.next_step) from error
+    return nodes
 
 
 def machine_confirm_host_key(*, actor: Actor, machine: Machine, fingerprint_seen: str) -> None:
@@ -130,7 +150,11 @@ def machine_confirm_host_key(*, actor: Actor, machine: Machine, fingerprint_seen
             )
         )
     with transaction.atomic():
-        Machine.objects.filter(pk=machine.pk).update(host_key_confirmed_at=timezone.now())
+        same = Machine.objects.filter(pk=machine.pk, host_key=machine.host_key)
+        if not same.update(host_key_confirmed_at=timezone.now()):
+            raise Conflict(
+                Reason("HostKeyDiffers", f"{machine}: its key was scanned anew meanwhile.")
+            )
         audit(actor, "machine.confirm_host_key", machine, fingerprint=fingerprint_seen)
 
 
@@ -232,7 +256,8 @@ def _credential(actor: Actor, name: str) -> Credential:
     return default or credential_create(actor=actor, name=DEFAULT_CREDENTIAL)
 
 
-def _name_from(address: str) -> str:
+def name_from(address: str) -> str:
+    """Return the name that a node gets where none is given."""
     return address.lower().replace(".", "-").replace(":", "-").strip("-")[:63]
 
 

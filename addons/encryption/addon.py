@@ -7,7 +7,11 @@ from django import forms
 from django.utils import timezone
 
 from addons.actions import INSTALL, UNINSTALL
-from addons.authorities import authority_ensure, trusted_authorities
+from addons.authorities import (
+    authority_ensure,
+    authority_foreseen,
+    trusted_authorities,
+)
 from addons.catalogue import Action, AddOn, Planner
 from addons.encryption.forms import EncryptionForm
 from addons.encryption.issuer import Issuer
@@ -43,19 +47,25 @@ class EncryptionAddOn:
         spec = EncryptionSpec.from_json(run.spec)
         environment = run.installation.group.environment
         now = timezone.now()
-        authority = authority_ensure(
-            environment=environment, key_type=KeyType(spec.key_type), now=now
-        )
+        key_type = KeyType(spec.key_type)
+        if run.state == Run.State.PREVIEWING:
+            authority = authority_foreseen(environment=environment, key_type=key_type, now=now)
+        else:
+            authority = authority_ensure(environment=environment, key_type=key_type, now=now)
+        trusted = trusted_authorities(environment) or [authority.certificate]
         issuer = Issuer(
             certificate_pem=authority.certificate,
             key=authority.private_key,
-            trusted=trust_bundle(trusted_authorities(environment), now=now),
-            key_type=KeyType(spec.key_type),
+            trusted=trust_bundle(trusted, now=now),
+            key_type=key_type,
             lifetime_days=spec.lifetime_days,
         )
-        kind = UninstallPlanner if run.action == UNINSTALL else InstallPlanner
         former = EncryptionSpec.from_json(run.installation.spec)
-        return kind(spec, former, issuer, authority.pk)
+        number = authority.pk or 0
+        if run.action == UNINSTALL:
+            return UninstallPlanner(spec, former, issuer, number)
+        installed = run.installation.generation > 0
+        return InstallPlanner(spec, former if installed else None, issuer, number)
 
     def merge_baselines(
         self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]

@@ -1,7 +1,7 @@
 """Turns a spec and a node into a plan: which steps, in which order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from addons.encryption.issuer import Issuer
@@ -53,7 +53,7 @@ class InstallPlanner:
     """
 
     spec: EncryptionSpec
-    former: EncryptionSpec
+    former: EncryptionSpec | None
     issuer: Issuer
     authority_id: int
 
@@ -64,7 +64,7 @@ class InstallPlanner:
             return AdoptionPlan((), (), port, self.issuer)
         ours = bool(session.brief.baseline or session.brief.begun)
         wanted = wanted_of(
-            self.spec,
+            _with_own_directory(self.spec, session),
             session.facts,
             session.runtime,
             addresses=session.brief.client_addresses,
@@ -115,7 +115,7 @@ class InstallPlanner:
         )
         moved = self._moved_away(session, wanted)
         # A file edited before the running server could be erased by a REWRITE (REDIS_FACTS 0.2).
-        if wanted.live:
+        if _goes_live(session, wish=wanted.live):
             running = RunningServer(wanted.directives, certificates=certificates)
             return (certificates, firewall, running, configuration, *moved)
         restart = Restart(wanted.directives, tls_port=self.spec.tls_port, certificates=certificates)
@@ -126,7 +126,7 @@ class InstallPlanner:
         before = _served_before(session, self.former)
         if before is None or before.layout == wanted.layout:
             return ()
-        return (_removal(session, self.former, key="former-certificate"),)
+        return (_removal(session, before.spec, key="former-certificate"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +181,36 @@ class UninstallPlanner:
             restore_directives(file), back=lambda _before: install_directives(lines, session.server)
         )
         former = _former_values(baseline)
-        if self.spec.apply == "live" and can_apply_live(session.server, session.runtime):
+        can = can_apply_live(session.server, session.runtime)
+        if _goes_live(session, wish=self.spec.apply == "live" and can):
             values = dict(reversed(former.items()))
             return (RunningServer(values), configuration, firewall, certificates)
         restart = Restart(former, tls_port=self.former.tls_port)
         return (configuration, restart, firewall, certificates)
 
 
-def _served_before(session: NodeSession, former: EncryptionSpec) -> Served | None:
+def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:
+    """Return the spec with a directory of the node's own, where several share the machine."""
+    if spec.directory or not session.brief.shares_machine:
+        return spec
+    usual = directory_of(spec, session.server)
+    state = session.brief.baseline.get("certificate") or session.brief.begun.get("certificate")
+    own = str(state["directory"]) if state else f"{usual}-{session.name}"
+    return replace(spec, directory=own)
+
+
+def _goes_live(session: NodeSession, *, wish: bool) -> bool:
+    """Say whether the plan is the live one: a takeover goes on as its predecessor began.
+
+    The restart itself can change what `can_apply_live` sees.
+    """
+    begun = session.brief.begun
+    return "runtime" in begun or (wish and "restart" not in begun)
+
+
+def _served_before(session: NodeSession, former: EncryptionSpec | None) -> Served | None:
     """Return how the node speaks TLS through the add-on; None where it does not yet."""
-    if not session.brief.baseline:
+    if former is None or not session.brief.baseline:
         return None
     layout = Layout(_installed_directory(session, former))
     return Served(former, layout, loopback_only(session.server.bind))
@@ -210,11 +230,20 @@ def _removal(
 
 
 def _former_values(baseline: Mapping[str, State]) -> dict[str, str]:
-    """Return what the server ran with before the install, in the order in which it was set."""
-    if "runtime" in baseline:
-        return dict(baseline["runtime"]["values"])
-    former = dict(baseline.get("restart", {}).get("running", {}))
-    return dict(_OFF) if "listening" in former or not former else former
+    """Return what the server ran with before the add-on, in the order in which to set it.
+
+    An install may have been followed by one of the other kind: the layer from before TLS counts
+    first, the other adds what only it has changed. tls-port comes last.
+    """
+    places = (("runtime", "values"), ("restart", "running"))
+    layers = [dict(baseline[step][field]) for step, field in places if step in baseline]
+    layers = [dict(_OFF) if "tls-port" not in layer else layer for layer in layers]
+    layers.sort(key=lambda layer: layer["tls-port"] != "0")
+    former: dict[str, str] = {}
+    for layer in layers:
+        former = {**layer, **former}
+    port = former.pop("tls-port", "0")
+    return {**former, "tls-port": port}
 
 
 def _installed_lines(session: NodeSession, spec: EncryptionSpec) -> dict[str, Any]:

@@ -20,6 +20,11 @@ N = TypeVar("N")
 T = TypeVar("T")
 R = TypeVar("R")
 
+UNKNOWN_STEP = Reason(
+    "UnknownStep",
+    "This step was begun and is not part of the plan any more, so it cannot be undone.",
+    "Compare the node with the run's records.",
+)
 _SHOWN_DIFFERENCES = 6
 PARALLEL = 32
 """How many nodes are spoken to at once."""
@@ -242,17 +247,32 @@ class Runner(Generic[N]):
         """Undo on every node that was begun, the last one first."""
         self.journal.putting_back()
         begun = [node for node in reversed(prepared.nodes) if node.begun]
-        clean = all(_parallel(self._restore, begun))
+        clean = all(_parallel(self._restore_or_reconnect, begun))
         return Outcome.PUT_BACK if clean and not prepared.lost else Outcome.STUCK
+
+    def _restore_or_reconnect(self, node: _Node[N]) -> bool:
+        """Restore; where that failed, once more over a new connection: the old one may be dead."""
+        if self._restore(node):
+            return True
+        node.work.close(node.session)
+        try:
+            node.session = node.work.connect()
+        except Exception as error:  # noqa: BLE001 -- whatever stops a node becomes its reason
+            self.journal.undo_failed(node.work.node, "connect", self.explain(error))
+            return False
+        return self._restore(node)
 
     def _restore(self, node: _Node[N]) -> bool:
         """Undo, settle and prove; go on where one of these fails, and say whether none did."""
         steps = [step for step in reversed(node.plan.steps) if step.key in node.begun]
         undone = [self._salvaged(node, step.key, step, self._undo) for step in steps]
+        unknown = node.begun.keys() - {step.key for step in steps}
+        for key in sorted(unknown):
+            self.journal.undo_failed(node.work.node, key, UNKNOWN_STEP)
         settled = [self._salvaged(node, "settle", step, self._settle_back) for step in steps]
         observation: dict[str, object] = {}
         proven = self._salvaged(node, "verify", observation, self._prove_back)
-        clean = all(undone) and all(settled) and proven
+        clean = all(undone) and all(settled) and proven and not unknown
         if clean:
             self._finish_one(node)
         self.journal.node_put_back(node.work.node, clean=clean, observation=observation)

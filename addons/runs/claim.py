@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from addons.models import MachineLock, Run
 
@@ -59,6 +59,12 @@ def _claim(pk: int, holder: str, now: datetime) -> Lease | None:
         takeover=not first_forward and run.state in Run.ACTIVE,
         back=run.state == Run.State.PUTTING_BACK,
     )
+
+
+def held_by(lease: Lease) -> QuerySet[Run]:
+    """Return the run while this worker holds it; a preview that was discarded is nobody's."""
+    under_way = [*Run.ACTIVE, Run.State.PREVIEWING]
+    return Run.objects.filter(pk=lease.run, lease_holder=lease.holder, state__in=under_way)
 
 
 def _lock_machines(run: int) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from addons.actions import UNINSTALL
 from addons.engine.runner import Outcome, Runner
 from addons.models import PATIENCE, Certificate, Installation, NodeInstallation, Run, RunNode
-from addons.runs.claim import Lease, run_claim
+from addons.runs.claim import Lease, held_by, run_claim
 from addons.runs.explain import explain
 from addons.runs.journal import DatabaseJournal, befores_of
 from addons.runs.results import NodeResults
@@ -104,7 +104,7 @@ def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
     ready = preview and outcome is Outcome.SUCCEEDED
     state = Run.State.PREVIEWED if ready else _ENDS[outcome]
     with transaction.atomic():
-        mine = Run.objects.filter(pk=run.pk, lease_holder=lease.holder)
+        mine = held_by(lease)
         if not mine.update(state=state, ended_at=None if ready else now, lease_until=None):
             return
         if preview:

@@ -19,7 +19,7 @@ from django.utils import timezone
 from addons.engine.journal import LeaseLost, StopRequested
 from addons.engine.step import Goal, Preview, State
 from addons.models import Run, StepRecord
-from addons.runs.claim import Lease
+from addons.runs.claim import Lease, held_by
 from addons.runs.results import NodeResults
 from instances.reason import Reason
 
@@ -129,7 +129,8 @@ class DatabaseJournal:
             step=step,
             kind=kind,
             at=timezone.now(),
-            says=says,
+            # PostgreSQL keeps no NUL in text, and a node's answer may hold one.
+            says=says.replace("\0", "\N{REPLACEMENT CHARACTER}"),
             state=dict(state or {}),
         )
 
@@ -204,8 +205,7 @@ class DatabaseJournal:
 
     def _renew(self) -> bool:
         until = timezone.now() + timedelta(seconds=settings.RUN_LEASE_SECONDS)
-        mine = Run.objects.filter(pk=self._lease.run, lease_holder=self._lease.holder)
-        return bool(mine.update(lease_until=until))
+        return bool(held_by(self._lease).update(lease_until=until))
 
     def _look_for_stop(self) -> None:
         if Run.objects.filter(pk=self._lease.run, stop_requested=True).exists():

@@ -71,18 +71,21 @@ class NodeResults:
         """Store what was verified."""
         state = _State.DONE if changed else _State.UNCHANGED
         self._row(node, state, ended_at=timezone.now())
-        self._observe(self._installed(node), observation, timezone.now())
+        generation = self._run.installation.generation + 1
+        self._observe(self._installed(node), observation, generation)
 
     def put_back(self, node: int, *, clean: bool, observation: State) -> None:
         """Mark the node; a clean put-back forgets what only this run would have undone."""
         self._row(node, _State.PUT_BACK if clean else _State.STUCK, ended_at=timezone.now())
         installed = self._installed(node)
         if not clean:
-            self._observe(installed, UNKNOWN, timezone.now())
+            self._observe(installed, UNKNOWN, self._run.installation.generation)
             return
         for step, layers in installed.baseline.items():
             installed.baseline[step] = [x for x in layers if x["run"] != self._run.pk]
-        self._observe(installed, observation, timezone.now())
+        # What this run had verified is no longer so; only the proof of the way back is.
+        installed.conditions = []
+        self._observe(installed, observation, self._run.installation.generation)
 
     def putting_back(self) -> None:
         """From here on the run only goes back."""
@@ -98,7 +101,8 @@ class NodeResults:
             )[0]
         return self._installations[node]
 
-    def _observe(self, installed: NodeInstallation, observation: State, now: datetime) -> None:
+    def _observe(self, installed: NodeInstallation, observation: State, generation: int) -> None:
+        now = timezone.now()
         condition = observation.get("condition")
         if condition:
             row: dict[str, Any] = dict(condition)
@@ -106,11 +110,11 @@ class NodeResults:
                 installed.conditions,
                 Condition(
                     **row,
-                    generation=self._run.installation.generation + 1,
+                    generation=generation,
                     since=now.isoformat(),
                 ),
             )
         installed.observed = {k: v for k, v in observation.items() if k != "condition"}
         installed.observed_at = now
-        installed.observed_generation = self._run.installation.generation + 1
+        installed.observed_generation = generation
         installed.save()

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from functools import partial, reduce
 from typing import Any
 
+from django.db.models import Count
+
 from addons.catalogue import Planner, addon_named
 from addons.engine.step import Plan, State
 from addons.models import Certificate, NodeInstallation, Run
@@ -13,15 +15,17 @@ from addons.pki.leaf import Issued
 from addons.runs.certificates import certificate_record, store_certificates
 from addons.runs.claim import Lease
 from addons.runs.journal import DatabaseJournal
-from addons.session import WORKSPACES, NodeBrief, NodeSession
+from addons.session import NodeBrief, NodeSession
 from instances.errors import DomainError
-from instances.models import Node
+from instances.models import Machine, Node
 from instances.nodeconf.command import Command
 from instances.nodeconf.facts import facts_command, parse_facts
 from instances.reach import ssh_target
-from instances.remote.errors import LockHeld
+from instances.remote.errors import LockHeld, RemoteError
 from instances.remote.lock import Holder
 from instances.remote.ssh import SshHost, SshTarget
+
+_REMEMBERED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class NodeWork:
 
     Args:
         confirmed: The preview that a person confirmed, or nothing.
+        ended: The runs on this machine that are over.
         changes: Whether the run may change the node; a preview takes no lock on it.
     """
 
@@ -38,6 +43,7 @@ class NodeWork:
     journal: DatabaseJournal
     planner: Planner
     confirmed: Mapping[str, Any]
+    ended: frozenset[int]
     changes: bool
 
     @property
@@ -67,15 +73,22 @@ class NodeWork:
         )
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
-        session.read_runtime()
+        try:
+            session.read_runtime()
+        except RemoteError:
+            # A run that began may have left the server down: then it is to be put right.
+            if not self.brief.begun:
+                raise
+            session.forget_server()
         return self.planner.plan(session)
 
     def finish(self, session: NodeSession) -> None:
         script = (
-            '[ ! -d "$1/$2" ] || rm -rf -- "$1/$2"; '
-            '[ ! -d "$1" ] || rmdir --ignore-fail-on-non-empty -- "$1"'
+            '[ ! -d "$1" ] || rm -rf -- "$1"; set -- "${1%/*}" "$2"; '
+            '[ ! -d "$1" ] || rmdir --parents --ignore-fail-on-non-empty -- "$1" 2>/dev/null; '
+            "exit 0"
         )
-        session.host.run(Command(("bash", "-c", script, "finish", WORKSPACES, str(session.run))))
+        session.host.run(Command(("bash", "-c", script, "finish", session.workspace)))
 
     def close(self, session: NodeSession) -> None:
         try:
@@ -87,15 +100,23 @@ class NodeWork:
             session.close()
 
     def _take_lock(self, host: SshHost) -> None:
-        """Take the lock on the node; end the shell of an earlier attempt of this run first."""
+        """Take the lock on the machine; end the shell of a dead worker first.
+
+        Another node of this very attempt may hold it: two servers on one machine. The database
+        lets one run at a time have a machine, so a run that has ended holds it by a lost
+        connection of which the machine has not heard.
+        """
+        run, attempt = self.lease.run, self.lease.attempt
         try:
-            host.take_lock(self.lease.run, self.lease.attempt)
+            host.take_lock(run, attempt)
         except LockHeld as held:
-            ours = held.run == self.lease.run and (held.attempt or 0) < self.lease.attempt
-            if not ours or held.pid is None:
+            if (held.run, held.attempt) == (run, attempt) and self.brief.shares_machine:
+                return
+            dead = held.run == run or held.run in self.ended
+            if not dead or held.pid is None or held.run is None:
                 raise
-            host.end_holder(Holder(self.lease.run, held.attempt or 0, held.pid))
-            host.take_lock(self.lease.run, self.lease.attempt)
+            host.end_holder(Holder(held.run, held.attempt or 0, held.pid))
+            host.take_lock(run, attempt)
 
     def _issued(self, issued: Sequence[Issued]) -> None:
         records = [
@@ -124,16 +145,36 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
     )
     for node, fingerprint in known.values_list("node", "fingerprint"):
         certificates.setdefault(node or 0, set()).add(fingerprint)
+    machines = Machine.objects.filter(nodes__run_nodes__run=run)
+    shared = set(
+        machines.annotate(count=Count("nodes", distinct=True))
+        .filter(count__gt=1)
+        .values_list("pk", flat=True)
+    )
+    ended = frozenset(
+        Run.objects.filter(nodes__node__machine__in=machines, state__in=Run.ENDED)
+        .exclude(pk=run.pk)
+        .order_by("-pk")
+        .values_list("pk", flat=True)[:_REMEMBERED]
+    )
     rows = run.nodes.select_related(
         "node__machine__credential", "node__machine__jump_host__credential"
     )
     return [
         NodeWork(
-            brief=_brief(run, row.node, installed, certificates, journal.befores(row.node_id)),
+            brief=_brief(
+                run,
+                row.node,
+                installed.get(row.node_id),
+                frozenset(certificates.get(row.node_id, ())),
+                journal.befores(row.node_id),
+                shares_machine=row.node.machine_id in shared,
+            ),
             lease=lease,
             journal=journal,
             planner=planner,
             confirmed=row.preview if row.digest else {},
+            ended=ended,
             changes=run.state != Run.State.PREVIEWING,
         )
         for row in rows
@@ -143,11 +184,12 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
 def _brief(
     run: Run,
     node: Node,
-    installed: dict[int, NodeInstallation],
-    certificates: dict[int, set[str]],
+    installed: NodeInstallation | None,
+    certificates: frozenset[str],
     begun: Mapping[str, State],
+    *,
+    shares_machine: bool,
 ) -> NodeBrief:
-    row = installed.get(node.pk)
     return NodeBrief(
         node=node.pk,
         name=node.name,
@@ -157,9 +199,10 @@ def _brief(
         client_addresses=tuple(node.client_addresses),
         username=node.server_username,
         password=node.server_password,
-        baseline=_baseline(run, row) if row else {},
+        baseline=_baseline(run, installed) if installed else {},
         begun=begun,
-        certificates=frozenset(certificates.get(node.pk, ())),
+        certificates=certificates,
+        shares_machine=shares_machine,
         installation=run.installation_id,
     )
 

@@ -104,6 +104,16 @@ class RedisClient:
             found.update(zip(reply[::2], reply[1::2], strict=True))
         return found
 
+    def alive(self) -> bool:
+        """Say whether the server still answers on this connection, if only by refusing."""
+        try:
+            self.execute("PING")
+        except ServerRefused:
+            return True
+        except RemoteError:
+            return False
+        return True
+
     def close(self) -> None:
         """Close the connection and its stream."""
         self._connection.disconnect()  # type: ignore[no-untyped-call]

@@ -243,6 +243,26 @@ def test_a_takeover_that_cannot_reach_a_begun_node_is_stuck() -> None:
     assert resume(here, journal) is Outcome.STUCK
 
 
+def test_a_put_back_over_a_dead_connection_is_tried_once_more_over_a_new_one() -> None:
+    here, journal = world(1), ListJournal()
+    here.fail |= {(1, "probe", "forward"), (1, "firewall", "before undo")}
+
+    def mend(kind: str, node: int, step: str) -> None:
+        if kind == "node_put_back":
+            here.fail.clear()
+
+    journal.hook = mend
+    assert run(here, journal) is Outcome.PUT_BACK
+    assert all_are(here, OLD)
+
+
+def test_a_step_that_was_begun_and_is_no_longer_planned_leaves_the_run_stuck() -> None:
+    here, journal = world(1), ListJournal()
+    journal.states[1] = {"gone": {"value": "old"}}
+    assert runner(journal, takeover=True).back(works(here)) is Outcome.STUCK
+    assert ("undo_failed", "gone") in journal.kinds(1)
+
+
 def test_every_session_is_closed_however_the_run_ends() -> None:
     for fault in (set(), {(2, "probe", "forward")}, {(3, "firewall", "inspect")}):
         here = world()

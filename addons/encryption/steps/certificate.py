@@ -104,13 +104,22 @@ class IssueCertificates(_Certificates):
             )
         begun = "certificate" in node.brief.begun
         self.replaces = bool(state["generation"] and (state["reasons"] or begun))
-        self.problems = tuple(self._in_the_way(node, each) for each in state["strangers"])
+        in_the_way = [*state["strangers"], *self._of_another(node, state)]
+        self.problems = tuple(self._in_the_way(node, each) for each in in_the_way)
         return state
+
+    @staticmethod
+    def _of_another(node: NodeSession, state: State) -> Sequence[str]:
+        """Return the links that are in Redoubt's manner and not this node's: another server's."""
+        brief = node.brief
+        ours = "certificate" in brief.baseline or "certificate" in brief.begun
+        fingerprint = (state["server"] or {}).get("fingerprint_sha256")
+        return () if ours or fingerprint in brief.certificates else sorted(state["links"])
 
     def _in_the_way(self, node: NodeSession, name: str) -> Reason:
         return Reason(
             "PathTaken",
-            f"{node.name}: {self.layout.directory}/{name} is there already, and not Redoubt's.",
+            f"{node.name}: {self.layout.directory}/{name} is there already, and not this node's.",
             "Choose another directory.",
         )
 

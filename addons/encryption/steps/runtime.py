@@ -89,7 +89,8 @@ class RunningServer:
         if before is None:
             return None
         wanted = self._wanted if goal is Goal.FORWARD else before["values"]
-        if goal is Goal.BACK and before["reload"]:
+        served = wanted.get("tls-port", "0") != "0" and wanted.get("tls-cert-file")
+        if goal is Goal.BACK and before["reload"] and served:
             # The former certificates came back after `undo` had set their paths.
             node.redis().execute("CONFIG", "SET", "tls-cert-file", wanted["tls-cert-file"])
         left = differing(wanted, node.read_runtime().config)
