@@ -71,6 +71,9 @@ def probe_tls(
     that verifies nothing sees what is there all the same. Under TLS 1.3 a rejected client
     certificate shows in `ping`; under TLS 1.2 it is TlsFailed (ClientCertificateRejected).
 
+    User and password are sent only where both chain and name are right: anybody could have
+    answered otherwise.
+
     Args:
         connect: Opens a fresh stream to the port; called twice where verification fails.
         server_name: The DNS name or IP address the certificate should hold.
@@ -98,7 +101,8 @@ def probe_tls(
     with contextlib.closing(stream):
         # Before the PING: a session that the server ends forgets its certificate.
         seen = _observation(stream, server_name, verdict, handshake_ms)
-        ping, latency_ms = _ping(node, stream, username, password, timeout)
+        login = (username, password) if verdict.ok and seen.name_matches.ok else (None, None)
+        ping, latency_ms = _ping(node, stream, *login, timeout)
         return replace(seen, ping=ping, latency_ms=latency_ms)
 
 

@@ -143,6 +143,17 @@ def test_a_password_is_asked_for_and_used(authority: Authority, tmp_path: Path) 
         assert probe_plaintext(to(server.port)) == "NOAUTH"
 
 
+def test_a_password_is_not_sent_to_a_stranger(authority: Authority, tmp_path: Path) -> None:
+    login = {"username": "default", "password": Secret("geheim")}
+    expired = authority.leaf("127.0.0.1", not_before=PAST, not_after=PAST + dt.timedelta(days=1))
+    with running_redis(tmp_path, authority, "--requirepass", "geheim") as server:
+        assert probe(server, authority, ca_pem=Authority().pem, **login).ping == "NOAUTH"
+        assert probe(server, authority, server_name="10.9.9.9", **login).ping == "NOAUTH"
+        assert probe(server, authority, **login).ping == "PONG"
+    with running_redis(tmp_path, authority, "--requirepass", "geheim", leaf=expired) as server:
+        assert probe(server, authority, **login).ping == "NOAUTH"
+
+
 def test_a_plaintext_port_is_told_from_a_broken_one(
     redis_server: RedisServer, authority: Authority
 ) -> None:
