@@ -118,13 +118,9 @@ class ServerForm(forms.Form):
             self.add_error("server_password", "Type it again: it is not sent back to the browser.")
 
 
-class NodeForm(ServerForm):
-    """A server and how to reach its machine."""
+class LoginForm(forms.Form):
+    """How the panel logs in."""
 
-    address = forms.CharField(
-        max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
-    )
-    name = forms.CharField(max_length=63, required=False, help_text="Empty: made from the address.")
     ssh_port = forms.IntegerField(label="SSH port", min_value=1, max_value=65535, initial=22)
     user = forms.CharField(
         label="SSH user",
@@ -135,15 +131,6 @@ class NodeForm(ServerForm):
     credential = forms.ChoiceField(label="SSH key")
     new_key_name = forms.CharField(
         label="Name of the new key", max_length=63, required=False, initial="default"
-    )
-    host_key = forms.CharField(
-        label="Expected host key",
-        max_length=64,
-        required=False,
-        help_text=(
-            "SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it on the "
-            "machine. Empty: Redoubt shows what it sees and asks you before the first login."
-        ),
     )
 
     def __init__(self, *args: Any, credentials: list[str], **kwargs: Any) -> None:
@@ -165,10 +152,33 @@ class NodeForm(ServerForm):
         return bool(self.cleaned_data["credential"] == NEW_KEY)
 
     def clean(self) -> dict[str, Any]:
-        """Ask for the password again where the form comes back: it is not sent to the browser."""
+        """Ask for the name of a key that is to be made."""
         cleaned = super().clean() or {}
         if cleaned.get("credential") == NEW_KEY and not cleaned.get("new_key_name"):
             self.add_error("new_key_name", "A new key needs a name.")
+        return cleaned
+
+
+class NodeForm(LoginForm, ServerForm):
+    """A server and how to reach its machine."""
+
+    address = forms.CharField(
+        max_length=253, help_text="The IP address or name by which the panel reaches it with SSH."
+    )
+    name = forms.CharField(max_length=63, required=False, help_text="Empty: made from the address.")
+    host_key = forms.CharField(
+        label="Expected host key",
+        max_length=64,
+        required=False,
+        help_text=(
+            "SHA256:… as `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it on the "
+            "machine. Empty: Redoubt shows what it sees and asks you before the first login."
+        ),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Ask for the password again where the form comes back: it is not sent to the browser."""
+        cleaned = super().clean()
         if self.errors:
             self.remind_of_password()
         return cleaned
@@ -193,6 +203,42 @@ class NodeForm(ServerForm):
             server_username=typed["server_username"],
             server_password=Secret(typed["server_password"]),
         )
+
+
+class ManyNodesForm(LoginForm):
+    """A pasted list of nodes, and what holds for those of them that say nothing else."""
+
+    text = forms.CharField(
+        label="List of nodes",
+        max_length=500_000,
+        strip=False,  # or the lines would be counted otherwise
+        widget=forms.Textarea(attrs={"rows": 10, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    only = forms.CharField(
+        label="Only this Ansible group",
+        max_length=100,
+        required=False,
+        help_text="Of an inventory with several groups. Empty: all of its hosts.",
+    )
+    known_hosts = forms.CharField(
+        label="known_hosts",
+        max_length=1_000_000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+        help_text="A host key that stands here is taken as compared. Paste only what you trust.",
+    )
+
+
+class SharedPasswordForm(forms.Form):
+    """The Redis user and password that all nodes of a list share, asked for at the end."""
+
+    server_username = forms.CharField(label="Redis user", max_length=128, required=False)
+    server_password = forms.CharField(
+        label="Redis password",
+        required=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="If these servers ask for one and share it; else edit each node later.",
+    )
 
 
 class NodeEditForm(ServerForm):

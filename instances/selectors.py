@@ -1,5 +1,7 @@
 """Reads by name, for pages and commands."""
 
+from collections.abc import Iterable
+
 from django.db.models import Count, Prefetch, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
@@ -133,6 +135,15 @@ def nodes_with_unconfirmed_host_key() -> QuerySet[Node]:
         .select_related("machine", "group__environment")
         .defer("server_password", "facts")
         .order_by("group__environment__name", "group__name", "name")
+    )
+
+
+def servers_at(addresses: Iterable[str]) -> QuerySet[Node]:
+    """Return the nodes on machines with these addresses, with where they belong."""
+    return (
+        Node.objects.filter(machine__address__in=list(addresses))
+        .select_related("machine", "group__environment")
+        .defer("server_password", "facts", "fault")
     )
 
 

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_safe
 
 from addons.selectors import installations_on, node_installations, runs_listed
 from instances.models import NodeGroup
-from instances.selectors import nodes_of_group
+from instances.selectors import nodes_of_group, nodes_with_unconfirmed_host_key
 from panel.pages.cards import cards_of
 from panel.pages.connect import connect_page
 from panel.pages.runs import run_lines
@@ -34,6 +34,7 @@ def group(request: HttpRequest, environment: str, name: str) -> HttpResponse:
         "page": page,
         "nodes": [(node, node_shown(node)) for node in page.object_list],
         "node_count": page.paginator.count,
+        "keys_to_compare": nodes_with_unconfirmed_host_key().filter(group=found).count(),
     }
     return render(request, "groups/nodes.html", context)
 

@@ -1,7 +1,5 @@
 """Nodes: add one, see what is known of it, change that, confirm its host key, look again."""
 
-from datetime import UTC, datetime
-
 from django.contrib import messages
 from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
@@ -23,7 +21,7 @@ from instances.services import (
 )
 from panel.pages.node import node_page
 from panel.views.groups import group_or_404
-from panel.views.looking import look_asked
+from panel.views.looking import asked_at, look_asked
 from panel.views.requests import actor_of, attempt, refuse
 
 
@@ -33,7 +31,7 @@ def node_add(request: HttpRequest, environment: str, name: str) -> HttpResponse:
     group = group_or_404(environment, name)
     keys = list(credentials_with_use())
     names = [key.name for key in keys]
-    form = NodeForm(request.POST or None, credentials=names, initial=_initial(group, names))
+    form = NodeForm(request.POST or None, credentials=names, initial=login_as_before(group, names))
     if form.is_valid():
         try:
             node = _register(request, group, form)
@@ -46,7 +44,7 @@ def node_add(request: HttpRequest, environment: str, name: str) -> HttpResponse:
     return render(request, "nodes/add.html", {"form": form, "group": group, "keys": keys})
 
 
-def _initial(group: NodeGroup, keys: list[str]) -> dict[str, object]:
+def login_as_before(group: NodeGroup, keys: list[str]) -> dict[str, object]:
     """Begin where the group's last node ended: its machine is most likely reached alike."""
     last = (
         Machine.objects.filter(nodes__group=group)
@@ -65,11 +63,12 @@ def _register(request: HttpRequest, group: NodeGroup, form: NodeForm) -> Node:
     with transaction.atomic():
         credential = form.cleaned_data["credential"]
         if form.wants_new_key:
-            credential = _new_key(request, form.cleaned_data["new_key_name"]).name
+            credential = new_key(request, form.cleaned_data["new_key_name"]).name
         return node_register(actor=actor, group=group, request=form.request(credential))
 
 
-def _new_key(request: HttpRequest, name: str) -> Credential:
+def new_key(request: HttpRequest, name: str) -> Credential:
+    """Make the key that a form asks for; a refusal belongs to the field of its name."""
     try:
         return credential_create(actor=actor_of(request), name=name)
     except DomainError as error:
@@ -108,18 +107,10 @@ def node_edit(request: HttpRequest, pk: int) -> HttpResponse:
 def node(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what is known of a node, since when, and what to do next."""
     found = _node_or_404(pk)
-    page = node_page(found, asked=_asked(request), now=timezone.now())
+    page = node_page(found, asked=asked_at(request), now=timezone.now())
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
         return render(request, "nodes/_live.html", {"page": page}, status=page.poll_status)
     return render(request, "nodes/detail.html", {"page": page})
-
-
-def _asked(request: HttpRequest) -> datetime | None:
-    """Return when this viewer asked for a look, from the address of the page."""
-    try:
-        return datetime.fromtimestamp(float(request.GET.get("asked", "")), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
 
 
 @require_POST

@@ -16,6 +16,7 @@ POSTS = {
     "run-stop": [1],
     "run-retry": [1],
     "run-resolve": [1],
+    "group-host-keys-confirm": ["shop", "cache"],
     "group-act": ["shop", "cache", "encryption", "uninstall"],
 }
 

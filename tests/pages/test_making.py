@@ -170,4 +170,4 @@ def test_a_look_that_reaches_no_worker_is_said_so(
     node = world.node(world.group("shop", "cache", nodes=0), "cache-1")
     response = signed_in.post(f"/nodes/{node.pk}/look/", follow=True)
     assert b"the broker does not answer" in response.content
-    assert b"hx-trigger" not in response.content
+    assert b"every 2s" not in response.content

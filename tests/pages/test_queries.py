@@ -38,6 +38,8 @@ PAGES = [
     "/environments/env-0/cache/runs/",
     "/environments/env-0/cache/connect/",
     "/environments/env-0/cache/nodes/add/",
+    "/environments/env-0/cache/nodes/add-many/",
+    "/environments/env-0/cache/host-keys/",
     "/environments/env-0/cache/addons/encryption/install/",
     "/nodes/{node}/",
     "/nodes/{node}/edit/",
