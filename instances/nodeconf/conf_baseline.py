@@ -14,7 +14,7 @@ from typing import Any
 
 from instances.nodeconf.conf_diff import mask_line
 from instances.nodeconf.conf_file import Line
-from instances.nodeconf.conf_grammar import to_text
+from instances.nodeconf.conf_grammar import ConfigSyntaxError, to_text
 
 Baseline = dict[str, Any]
 """``{"directives": {name: [slot, ...]}, "unterminated": digest or None, "original": sha256,
@@ -79,6 +79,16 @@ def digest(line: Line) -> str:
     return hashlib.sha256(mask_line(line.text).encode(errors="replace")).hexdigest()[:16]
 
 
+def says_the_same(one: Line | None, other: Line | None) -> bool:
+    """Say whether the server reads both alike: CONFIG REWRITE quotes and trims what it keeps."""
+    if one is None or other is None or one.name is None or one.name != other.name:
+        return False
+    try:
+        return one.arguments() == other.arguments()
+    except ConfigSyntaxError:
+        return False
+
+
 def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -114,6 +124,7 @@ def _pairs(first: tuple[Slot, ...], later: tuple[Slot, ...]) -> list[tuple[Slot,
     for slot in (s for s in first if s.after is not None):
         same = [b for b in open_later if b.name == slot.name]
         found = [b for b in same if b.before is not None and b.before.body == _body(slot.after)]
+        found = found or [b for b in same if says_the_same(b.before, slot.after)]
         # The operator changed or deleted our line in between: the original is still the first's.
         found = found or [b for b in same if b.after is not None]
         if found:

@@ -1,8 +1,16 @@
 """Put back what a baseline remembers, line by line, so that other people's edits survive."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from instances.nodeconf.conf_baseline import Baseline, Record, Slot, checksum, digest
+from instances.nodeconf.conf_baseline import (
+    Baseline,
+    Record,
+    Slot,
+    checksum,
+    digest,
+    says_the_same,
+)
 from instances.nodeconf.conf_diff import mask_line
 from instances.nodeconf.conf_file import ConfigFile, Line, terminated
 
@@ -30,13 +38,16 @@ def restore(content: bytes, baseline: Baseline) -> Restored:
     """Undo one edit, or several whose baselines were merged.
 
     Gives the exact original bytes where nobody else edited the file. A line of ours that was
-    changed or deleted since is left as it is.
+    changed or deleted since is left as it is; one that is only written differently is still ours.
     """
     record = Record.from_json(baseline)
     file = ConfigFile.parse(content)
     work = _Work(list(file.lines))
-    for slot in record.slots:
-        if slot.after is not None and not _claim(work, slot):
+    written = [slot for slot in record.slots if slot.after is not None]
+    # Equal bytes first, so that no line is taken from the slot that it belongs to.
+    moved = [slot for slot in written if not _claim(work, slot, _equal)]
+    for slot in moved:
+        if not _claim(work, slot, says_the_same):
             _leave_changed(work, slot)
     for index, slot in work.claimed.items():
         work.lines[index] = _back_in_place(work.lines[index], slot)
@@ -45,13 +56,16 @@ def restore(content: bytes, baseline: Baseline) -> Restored:
     return Restored(_ended(lines, record, file.ending).render(), work.left)
 
 
-def _claim(work: _Work, slot: Slot) -> bool:
+def _equal(one: Line | None, other: Line | None) -> bool:
+    return one is not None and other is not None and one.body == other.body
+
+
+def _claim(work: _Work, slot: Slot, alike: Callable[[Line | None, Line | None], bool]) -> bool:
     """Find the line that we wrote, nearest to where we wrote it."""
-    body = slot.after.body if slot.after else b""
     found = [
         index
         for index, line in enumerate(work.lines)
-        if line is not None and line.body == body and index not in work.claimed
+        if index not in work.claimed and alike(line, slot.after)
     ]
     if found:
         work.claimed[min(found, key=lambda index: abs(index - slot.line_after))] = slot

@@ -1,4 +1,8 @@
-"""Editing redis.conf, case by case: cases/NAME/ holds before.conf, wanted.json, after.conf."""
+"""Editing redis.conf, case by case: cases/NAME/ holds before.conf, wanted.json, after.conf.
+
+rewrites/NAME/ holds what a real server's CONFIG REWRITE made of the edited before.conf, after a
+CONFIG SET of the operator's, and what a restore then has to give.
+"""
 
 import json
 from pathlib import Path
@@ -40,6 +44,26 @@ class TestEachCase:
         assert restored.left == []
 
 
+REWRITES = sorted((Path(__file__).parent / "rewrites").iterdir())
+
+
+@pytest.mark.parametrize("case", REWRITES, ids=lambda case: case.name)
+class TestAfterARewriteByTheServer:
+    def test_our_lines_are_known_again_and_theirs_survive(self, case: Path) -> None:
+        done, _ = run(case)
+        restored = restore((case / "rewritten.conf").read_bytes(), done.baseline)
+        assert restored.content == (case / "restored.conf").read_bytes()
+        assert restored.left == []
+
+    def test_a_later_edit_leads_back_to_the_first_original_too(self, case: Path) -> None:
+        done, wanted = run(case)
+        moved = {**wanted["wanted"], "tls-cert-file": "/elsewhere.crt", "masterauth": "third"}
+        later = edit((case / "rewritten.conf").read_bytes(), moved)
+        restored = restore(later.content, merge_baselines(done.baseline, later.baseline))
+        assert restored.content == (case / "restored.conf").read_bytes()
+        assert restored.left == []
+
+
 BEFORE = b"# head\nbind 10.0.0.1\nport 6379\nmaxclients 10\n"
 WANTED = {"port": "0", "tls-port": "6379"}
 
@@ -64,6 +88,35 @@ def test_a_line_that_an_operator_changed_is_left_and_reported() -> None:
         "tls-port: line 4 now reads “tls-port 7000” where Redoubt wrote “tls-port 6379”; "
         "it was changed since and left as it is."
     )
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (b'tls-port "6379"', True),
+        (b"  TLS-PORT\t6379 ", True),
+        (b"tls-port '6379'", True),
+        (b"tls-port 06379", False),
+        (b'tls-port "6379 "', False),
+        (b'tls-port "6379" 1', False),
+        (b'tls-port "6379', False),
+        (b"# tls-port 6379", False),
+        (b'port "6379"', False),
+    ],
+)
+def test_only_a_line_that_means_exactly_the_same_is_still_ours(theirs: bytes, ours: bool) -> None:
+    done = edit(BEFORE, WANTED)
+    content = done.content.replace(b"tls-port 6379", theirs)
+    restored = restore(content, done.baseline)
+    assert (theirs in restored.content) is not ours
+    if ours:
+        assert (restored.content, restored.left) == (BEFORE, [])
+
+
+def test_of_two_lines_that_mean_the_same_the_one_with_our_bytes_is_ours() -> None:
+    done = edit(BEFORE, {"timeout": "5"})
+    restored = restore(done.content + b'timeout "5"\n', done.baseline)
+    assert restored.content == BEFORE + b'timeout "5"\n'
 
 
 def test_a_line_of_ours_that_is_gone_is_not_put_back() -> None:
