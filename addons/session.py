@@ -8,7 +8,7 @@ from typing import Any
 from addons.engine.step import State
 from addons.pki.leaf import Issued
 from instances.errors import DomainError
-from instances.nodeconf.facts import NodeFacts, ServerFacts
+from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
 from instances.remote.host import Host
 from instances.remote.server import RedisClient
 from instances.remote.ssh import SshTarget
@@ -24,6 +24,7 @@ class NodeBrief:
 
     Args:
         target: How to log in; the refusal where that may not be tried.
+        program: The server's program as it was last asked.
         baseline: The way back that earlier runs of this add-on recorded, by step; empty where the
             add-on is not installed.
         begun: What this run's earlier attempts recorded, by step.
@@ -36,6 +37,7 @@ class NodeBrief:
     target: SshTarget | DomainError
     unit: str
     config_path: str
+    program: Program | None
     client_addresses: tuple[str, ...]
     username: str
     password: Secret

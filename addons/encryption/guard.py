@@ -3,31 +3,63 @@
 It is armed before a restart and disarmed after the proof. Its timer starts again after a reboot,
 so a node that reboots in between is put back too. AccuracySec: without it systemd may wait up to a
 minute longer (systemd.timer(5)).
+
+While it works there is a file `firing`, renamed to `fired` once the server was told to restart:
+whoever comes then, or after a reboot in the middle, reads that the old file is back.
 """
 
 from instances.nodeconf.command import Command
 
 SECONDS = 120
+ALREADY_BACK = 66
+"""The code by which arming ends where an earlier guard has put the old file back."""
 
 _UNIT_DIRECTORY = "/etc/systemd/system"
 
+# A oneshot service that runs is "activating", which is-active does not count.
+_WAIT = r"""
+while case $(systemctl show -p ActiveState -p Job -- "$unit.service") in
+  *=active* | *activating* | *reloading* | *Job=[1-9]*) true ;;
+  *) false ;;
+esac; do sleep 0.1; done
+"""
+
 # In place of the path, only root can change what the unit runs: the workspace is root's, 0700.
-_ARM = r"""
+_ARM = (
+    r"""
 set -eu
 unit=$1 workspace=$2 server=$3 conf=$4 backup=$5 after=$6 seconds=$7
+if [ -e "$8/$unit.timer" ] || [ -e "$8/$unit.service" ]; then
+  # A dead worker's: stopped, so that the start below begins a new deadline.
+  systemctl stop --quiet -- "$unit.timer" || :
+"""
+    + _WAIT
+    + rf"""
+fi
+if [ -e "$backup" ] && [ "$(sha256sum <"$backup")" = "$(sha256sum <"$conf")" ]; then
+  exit {ALREADY_BACK}
+fi
+"""
+    + r"""
 mkdir -p -m 0700 -- "$workspace"
-rm -f -- "$workspace/fired"
+rm -f -- "$workspace/firing" "$workspace/fired"
 cat >"$workspace/guard.sh" <<'SCRIPT'
 #!/bin/sh
+set -e
 server=$1 conf=$2 backup=$3 after=$4 workspace=$5 unit=$6
 path=$(readlink -e -- "$conf") || path=$conf
-if [ "$(sha256sum <"$path" | cut -d' ' -f1)" = "$after" ]; then
+# Without a backup the file was not changed, so there is none to put back.
+if [ -e "$backup" ] && [ "$(sha256sum <"$path" | cut -d' ' -f1)" = "$after" ]; then
   cp --attributes-only --preserve=all -- "$path" "$path.redoubt-guard"
   cat -- "$backup" >"$path.redoubt-guard"
+  : >"$workspace/firing"
   mv -fT -- "$path.redoubt-guard" "$path"
-  systemctl reset-failed -- "$server"
-  systemctl restart -- "$server"
-  : >"$workspace/fired"
+fi
+if [ -e "$workspace/firing" ]; then
+  systemctl reset-failed -- "$server" || :
+  # A server that loads long goes on doing so; whoever disarms does not wait for that.
+  timeout 10 systemctl restart -- "$server" || :
+  mv -fT -- "$workspace/firing" "$workspace/fired"
 fi
 systemctl disable --no-reload -- "$unit.timer"
 rm -f -- "/etc/systemd/system/$unit.timer" "/etc/systemd/system/$unit.service"
@@ -53,19 +85,24 @@ systemctl enable --no-reload --quiet -- "$unit.timer"
 systemctl daemon-reload
 systemctl start -- "$unit.timer"
 """
+)
 
-_DISARM = r"""
+_DISARM = (
+    r"""
 unit=$1 workspace=$2
 if [ -e "$3/$unit.timer" ] || [ -e "$3/$unit.service" ]; then
   systemctl stop --quiet -- "$unit.timer" 2>/dev/null
   systemctl disable --no-reload --quiet -- "$unit.timer" 2>/dev/null
-  while systemctl is-active --quiet -- "$unit.service"; do sleep 0.1; done
+"""
+    + _WAIT
+    + r"""
   rm -f -- "$3/$unit.timer" "$3/$unit.service"
   systemctl daemon-reload
 fi
-if [ -e "$workspace/fired" ]; then echo fired; fi
+if [ -e "$workspace/firing" ] || [ -e "$workspace/fired" ]; then echo fired; fi
 exit 0
 """
+)
 
 
 def unit_name(run: int) -> str:
@@ -74,21 +111,30 @@ def unit_name(run: int) -> str:
 
 
 def arm_command(
-    run: int, *, workspace: str, server: str, config: str, backup: str, after: str
+    run: int,
+    *,
+    workspace: str,
+    server: str,
+    config: str,
+    backup: str,
+    after: str,
+    loading: int = 0,
 ) -> Command:
-    """Arm the guard.
+    """Arm the guard, in place of one that a dead worker left; ALREADY_BACK where that one fired.
 
     Args:
         server: The unit to restart.
         config: The path of the configuration file.
         backup: Where the old one waits.
         after: SHA-256 of the new one: a file that others changed since is left alone.
+        loading: Seconds that the server may need for its data, on top of the usual.
     """
     argv = (
         "bash", "-c", _ARM, "arm",
-        unit_name(run), workspace, server, config, backup, after, str(SECONDS), _UNIT_DIRECTORY,
+        unit_name(run), workspace, server, config, backup, after, str(SECONDS + loading),
+        _UNIT_DIRECTORY,
     )  # fmt: skip
-    return Command(argv)
+    return Command(argv, ok=frozenset({0, ALREADY_BACK}))
 
 
 def disarm_command(run: int, *, workspace: str) -> Command:

@@ -19,7 +19,7 @@ from addons.session import NodeBrief, NodeSession
 from instances.errors import DomainError
 from instances.models import Machine, Node
 from instances.nodeconf.command import Command
-from instances.nodeconf.facts import facts_command, parse_facts
+from instances.nodeconf.facts import facts_command, parse_facts, program_from_json
 from instances.reach import ssh_target
 from instances.remote.errors import LockHeld, RemoteError
 from instances.remote.lock import Holder
@@ -57,8 +57,13 @@ class NodeWork:
         try:
             if self.changes:
                 self._take_lock(host)
-            command = facts_command(self.brief.unit or None, self.brief.config_path or None)
-            facts = parse_facts(host.run(command).stdout)
+            program = self.brief.program
+            command = facts_command(
+                self.brief.unit or None,
+                self.brief.config_path or None,
+                remembered=program.identity if program else "",
+            )
+            facts = parse_facts(host.run(command).stdout, program)
         except BaseException:
             host.close()
             raise
@@ -196,6 +201,7 @@ def _brief(
         target=_target(node),
         unit=node.unit,
         config_path=node.config_path,
+        program=program_from_json(node.facts),
         client_addresses=tuple(node.client_addresses),
         username=node.server_username,
         password=node.server_password,

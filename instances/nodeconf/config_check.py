@@ -122,6 +122,8 @@ def dry_run_command(
         ("save", ""),
         ("appendonly", "no"),
         ("logfile", ""),
+        # At a quieter level the server does not say that it is ready.
+        ("loglevel", "notice"),
         ("syslog-enabled", "no"),
         ("pidfile", ""),
         ("daemonize", "no"),

@@ -26,7 +26,7 @@ from instances.nodeconf.facts_script import (
     parse_sections,
 )
 from instances.nodeconf.facts_server import ConfigFileFacts, ServerFacts
-from instances.nodeconf.facts_service import server_facts
+from instances.nodeconf.facts_service import Program, server_facts
 
 __all__ = [
     "Address",
@@ -38,10 +38,12 @@ __all__ = [
     "NodeFacts",
     "OsFacts",
     "ProcessFacts",
+    "Program",
     "ServerFacts",
     "facts_command",
     "facts_script",
     "parse_facts",
+    "program_from_json",
     "to_public_json",
 ]
 
@@ -80,8 +82,11 @@ class NodeFacts:
         return next((found for found in self.listening if found.port == port), None)
 
 
-def parse_facts(stdout: bytes) -> NodeFacts:
+def parse_facts(stdout: bytes, remembered: Program | None = None) -> NodeFacts:
     """Read what `facts_command` printed.
+
+    Args:
+        remembered: The program whose identity the command was given.
 
     Raises:
         FactsError: NoServer, SeveralServers, ConfigUnreadable, or Garbled.
@@ -92,7 +97,7 @@ def parse_facts(stdout: bytes) -> NodeFacts:
         os=os_facts(sections),
         kernel=_text(sections, "kernel"),
         clock=float(_text(sections, "clock").replace(",", ".") or 0),
-        server=server_facts(sections, found, known),
+        server=server_facts(sections, found, known, remembered),
         processes=found,
         listening=listening(sections),
         addresses=addresses(sections),
@@ -135,11 +140,26 @@ def to_public_json(facts: NodeFacts) -> dict[str, Any]:
     }
 
 
+def program_from_json(facts: Mapping[str, Any]) -> Program | None:
+    """Return the program that stored facts (`to_public_json`) tell of; None where they do not."""
+    server = facts.get("server", {})
+    if not server.get("identity") or server.get("tls_supported") is None:
+        return None
+    return Program(
+        server["identity"],
+        server["product"],
+        server["version"],
+        server["tls_supported"],
+        server["tls_reason"],
+    )
+
+
 def _public_server(server: ServerFacts) -> dict[str, Any]:
     return {
         "product": server.product,
         "version": server.version_text,
         "exe": server.exe,
+        "identity": server.identity,
         "outdated": server.outdated,
         "unit": server.unit,
         "user": server.unit_user,

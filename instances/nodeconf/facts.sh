@@ -1,5 +1,6 @@
 # Read-only: what Redoubt wants to know of a node, in one run. Called by root as
-#   bash -c SCRIPT facts [UNIT] [CONFIG]
+#   bash -c SCRIPT facts [UNIT] [CONFIG] [REMEMBERED]
+# REMEMBERED is the identity of a program whose version and TLS support are known already.
 # Every answer is a section "==NAME KEYLENGTH LENGTH r\nKEYPAYLOAD\n", or with "- b" for the length
 # a file in base64, which ends with its line: no content can be taken for a header. Nothing here may fail as a whole: what cannot be read is
 # missing. Forks are dear on small machines, so bash's own means are used where they will do.
@@ -7,7 +8,7 @@ exec 2>/dev/null </dev/null
 export LC_ALL=C QUOTING_STYLE=literal PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
 cd /
 shopt -s nullglob
-unit=${1:-} config=${2:-}
+unit=${1:-} config=${2:-} remembered=${3:-}
 [[ -n $unit && $unit != *.service ]] && unit+=.service
 
 section() { printf '==%s %d %d r\n%s%s\n' "$1" ${#2} ${#3} "$2" "$3"; }
@@ -170,13 +171,16 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     redis-sentinel | redis-check-*) program=${exe%/*}/redis-server ;;
     valkey-sentinel | valkey-check-*) program=${exe%/*}/valkey-server ;;
   esac
-  if [[ $chosen ]]; then
-    owner=$(stat -c '%U %G' /proc/$chosen)
-    cwd=$(readlink /proc/$chosen/cwd)
-  fi
+  identity=
+  {
+    [[ -z $chosen ]] || { IFS= read -r owner; owner=${owner%" /proc/"*}; }
+    IFS= read -r identity && identity=${identity#* * }
+  } < <(stat -L -c '%U %G %n:%d:%i:%s:%Y' ${chosen:+"/proc/$chosen"} ${program:+"$program"})
+  [[ $chosen ]] && cwd=$(readlink /proc/$chosen/cwd)
   run_user=${user[${chosen_unit:-none}]:-${owner%% *}}
   section program '' "$program"$'\n'"${owner:-}"$'\n'"${cwd:-}"
-  if [[ $program && -x $program ]]; then
+  section identity '' "$identity"
+  if [[ $program && -x $program && ( -z $identity || $identity != "$remembered" ) ]]; then
     # REDIS_FACTS 6: this always exits before it listens, and touches no running server.
     as=() run_group=${group[${chosen_unit:-none}]:-${owner##* }}
     if [[ $run_user && $run_user != root ]]; then

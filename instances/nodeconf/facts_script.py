@@ -35,14 +35,18 @@ def facts_script() -> str:
     return files("instances.nodeconf").joinpath("facts.sh").read_text(encoding="utf-8")
 
 
-def facts_command(unit: str | None = None, config_path: str | None = None) -> Command:
+def facts_command(
+    unit: str | None = None, config_path: str | None = None, *, remembered: str = ""
+) -> Command:
     """Look at a node, as root; it changes nothing there.
 
     Args:
+        remembered: The identity of a program (`ServerFacts.identity`) that an earlier look asked
+            for its version and TLS support: while it is the same file it is not asked again.
         unit: The server's systemd unit, needed where several servers share the machine.
         config_path: Its configuration file, where the unit does not name it.
     """
-    argv = ("bash", "-c", facts_script(), "facts", unit or "", config_path or "")
+    argv = ("bash", "-c", facts_script(), "facts", unit or "", config_path or "", remembered)
     return Command(argv, timeout=30.0)
 
 

@@ -44,6 +44,7 @@ class ServerFacts:
         exec_start: The command line by which it is started, program first; may hold secrets.
         pid: None where it does not run.
         tls_supported: None where the probe told nothing; ``tls_reason`` says why.
+        identity: Which file the program is: path, device, inode, size, time of change.
         working_directory: From which relative includes count.
     """
 
@@ -67,6 +68,7 @@ class ServerFacts:
     tls_supported: bool | None
     tls_reason: str
     config: ConfigFileFacts
+    identity: str = ""
     working_directory: str = "/"
     exec_start: tuple[str, ...] = field(default=(), repr=False)
 

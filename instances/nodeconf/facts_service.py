@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import NoReturn
 
 from instances.nodeconf.facts_parts import ProcessFacts, Units
@@ -10,13 +11,40 @@ from instances.nodeconf.facts_server import ConfigFileFacts, Product, ServerFact
 
 # "Redis server v=7.0.15 sha=..." and "Valkey server v=8.1.1 ..."; both `[exp]`.
 _VERSION = re.compile(r"(Redis|Valkey) server v=((\d+(?:\.\d+)*)\S*)")
+_NUMBERS = re.compile(r"\d+(?:\.\d+)*")
 _ARGV = re.compile(r"argv\[\]=(.*?) ; ")
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What was found out of a server's program, by asking it.
+
+    Args:
+        identity: See `ServerFacts.identity`.
+    """
+
+    identity: str
+    product: Product
+    version_text: str
+    tls_supported: bool | None
+    tls_reason: str
+
+    @property
+    def version(self) -> Version:
+        found = _NUMBERS.match(self.version_text)
+        return tuple(int(number) for number in found[0].split(".")) if found else ()
+
+
 def server_facts(
-    sections: Sections, processes: Sequence[ProcessFacts], units: Units
+    sections: Sections,
+    processes: Sequence[ProcessFacts],
+    units: Units,
+    remembered: Program | None = None,
 ) -> ServerFacts:
     """Describe the chosen server.
+
+    Args:
+        remembered: What an earlier look found out of a program; used where it is still that one.
 
     Raises:
         FactsError: NoServer, SeveralServers, or ConfigUnreadable.
@@ -28,21 +56,35 @@ def server_facts(
         _several(processes)
     if process is None and properties.get("LoadState") != "loaded":
         _none(unit)
-    return _server(sections, process, unit, properties)
+    return _server(sections, process, unit, properties, remembered)
+
+
+def _program(sections: Sections, path: str, remembered: Program | None) -> Program:
+    identity = _text(sections, "identity")
+    asked = ("tlsprobe", "") in sections
+    if remembered is not None and not asked and remembered.identity == identity:
+        return remembered
+    product, text = _version(_text(sections, "version"), path)
+    supported, reason = _tls(_text(sections, "tlsprobe"))
+    return Program(identity, product, text, supported, reason)
 
 
 def _server(
-    sections: Sections, process: ProcessFacts | None, unit: str, properties: Mapping[str, str]
+    sections: Sections,
+    process: ProcessFacts | None,
+    unit: str,
+    properties: Mapping[str, str],
+    remembered: Program | None,
 ) -> ServerFacts:
     program, owner, directory = _fields(sections, "program", 3)
     user, group = [*owner.split(), "", ""][:2]
-    product, version, text = _version(_text(sections, "version"), program)
-    supported, reason = _tls(_text(sections, "tlsprobe"))
+    known = _program(sections, program, remembered)
     start = _exec_start(properties.get("ExecStart", ""))
     return ServerFacts(
-        product=product,
-        version=version,
-        version_text=text,
+        product=known.product,
+        version=known.version,
+        version_text=known.version_text,
+        identity=known.identity,
         exe=program,
         unit=unit,
         unit_user=properties.get("User") or user or "root",
@@ -57,8 +99,8 @@ def _server(
         pid=process.pid if process else None,
         sentinel=process.sentinel if process else _starts_sentinel(start),
         outdated=bool(process and process.exe.endswith(" (deleted)")),
-        tls_supported=supported,
-        tls_reason=reason,
+        tls_supported=known.tls_supported,
+        tls_reason=known.tls_reason,
         config=_config(sections),
         working_directory=properties.get("WorkingDirectory", "").lstrip("-!") or directory or "/",
         exec_start=start,
@@ -84,12 +126,11 @@ def _starts_sentinel(argv: Sequence[str]) -> bool:
     return "--sentinel" in argv or bool(argv and argv[0].endswith("-sentinel"))
 
 
-def _version(text: str, program: str) -> tuple[Product, Version, str]:
+def _version(text: str, program: str) -> tuple[Product, str]:
     found = _VERSION.search(text)
     if found is None:
-        return ("valkey" if "valkey" in program else "redis"), (), ""
-    product: Product = "valkey" if found[1] == "Valkey" else "redis"
-    return product, tuple(int(number) for number in found[3].split(".")), found[2]
+        return ("valkey" if "valkey" in program else "redis"), ""
+    return ("valkey" if found[1] == "Valkey" else "redis"), found[2]
 
 
 def _tls(said: str) -> tuple[bool | None, str]:

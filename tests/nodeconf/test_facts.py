@@ -12,11 +12,13 @@ import pytest
 from instances.nodeconf.facts import (
     FactsError,
     NodeFacts,
+    Program,
     facts_command,
     facts_script,
     parse_facts,
     to_public_json,
 )
+from instances.nodeconf.facts_service import _program
 
 ANSWERS = Path(__file__).parent / "facts"
 
@@ -146,10 +148,20 @@ def test_what_is_stored_and_shown_holds_no_secret_and_no_ruleset(path: Path) -> 
 
 
 def test_the_script_is_a_constant_and_gets_names_as_arguments() -> None:
-    command = facts_command("redis-server@a b;$(x).service", "/etc/x y.conf")
+    command = facts_command("redis-server@a b;$(x).service", "/etc/x y.conf", remembered="$(z)")
     assert command.argv[:2] == ("bash", "-c")
     assert command.argv[2] == facts_script()
-    assert command.argv[3:] == ("facts", "redis-server@a b;$(x).service", "/etc/x y.conf")
+    asked = ("facts", "redis-server@a b;$(x).service", "/etc/x y.conf", "$(z)")
+    assert command.argv[3:] == asked
+
+
+def test_a_program_that_is_remembered_is_not_asked_again() -> None:
+    asked = Program("/usr/bin/redis-server:1:2:3:4", "redis", "7.0.15", True, "with TLS")
+    sections = {("identity", ""): asked.identity.encode()}
+    assert _program(sections, "/usr/bin/redis-server", asked) == asked
+    assert asked.version == (7, 0, 15)
+    other = {("identity", ""): b"/usr/bin/redis-server:1:2:3:5", ("tlsprobe", ""): b""}
+    assert _program(other, "/usr/bin/redis-server", asked).tls_supported is None
 
 
 def test_the_script_runs_on_this_machine_whatever_is_here() -> None:
