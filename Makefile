@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not long
 
-.PHONY: help setup packages images demo-images demo demo-down test test-fast lint format bench clean
+.PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -59,8 +59,11 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n 2 -m "$(FAST)"
-	@$(PYTEST) -m "lab and not browser and not long"
+	@tools/test-nodes
 	@$(PYTEST) -m "browser and not long"
+
+test-long: setup images ## Run the long matrices: interruptions measured ten times
+	@$(PYTEST) -m long
 
 test-fast: .venv/.ready node_modules/.ready ## Run the tests that need neither nodes nor browser
 	@$(PYTEST) -q -n 2 -m "$(FAST)"
