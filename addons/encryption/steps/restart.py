@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from addons.encryption.guard import arm_command, disarm_command
+from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
 from addons.encryption.steps.certificate import IssueCertificates
 from addons.encryption.steps.configuration import BACKUP
 from addons.engine.step import Change, Goal, Line, State, StepFailed
@@ -13,10 +13,20 @@ from instances.nodeconf.config_check import dry_run_command, parse_dry_run
 from instances.reason import Reason
 from instances.remote import files
 from instances.remote.errors import RemoteError, ServerRefused
+from instances.runtime import parse_info
 
 WAIT_SECONDS = 90.0
-_POLL_SECONDS = 0.05
 TYPICAL_INTERRUPTION_MS = 70
+LOADED_BYTES_PER_SECOND = 20 * 1024 * 1024
+"""A slow disk's pace; the guard's and our own patience grow with the data by it."""
+
+_POLL_SECONDS = 0.05
+_UNIT_LOOK_SECONDS = 1.0
+_TIMED_OUT = 124  # Of timeout(1).
+# systemd refuses the sixth start within ten seconds, unless the count is reset. With Type=notify
+# `restart` returns once all data is loaded: a server that is quick is awaited so, without polling,
+# and the unit's failure is told at once; for one that loads long, the job goes on without us.
+_RESTART = 'systemctl reset-failed -- "$1" 2>/dev/null; exec timeout 5 systemctl restart -- "$1"'
 
 
 class Restart:
@@ -44,10 +54,17 @@ class Restart:
 
     def inspect(self, node: NodeSession) -> State:
         """Return what the server runs with, and whether certificates are renewed."""
+        reload = self._certificates is not None and self._certificates.replaces
+        try:
+            running = self._running(node)
+        except RemoteError:
+            node.forget_server()
+            return {"running": {}, "pid": None, "reload": reload, "memory": 0, "down": True}
         return {
-            "running": self._running(node),
+            "running": running,
             "pid": node.server.pid,
-            "reload": self._certificates is not None and self._certificates.replaces,
+            "reload": reload,
+            "memory": _memory(node),
         }
 
     def _running(self, node: NodeSession) -> dict[str, str]:
@@ -59,7 +76,7 @@ class Restart:
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied when it runs with the wanted settings and certificates."""
-        if state["reload"] or _differs(state["running"], self._wanted):
+        if state.get("down") or state["reload"] or _differs(state["running"], self._wanted):
             return None
         return Reason("InPlace", "the running server has these settings already")
 
@@ -79,9 +96,13 @@ class Restart:
             )
         ]
 
-    def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
+    def apply(self, node: NodeSession, state: State) -> str:
         """Check the file, arm the guard, restart, wait for an answer, disarm."""
-        seconds = self._restart(node, tls=self._wanted["tls-port"] != "0", guard=True)
+        self._check(node, tls=self._wanted["tls-port"] != "0")
+        loading = _loading_seconds(node, state)
+        self._arm(node, loading)
+        seconds = self._restart(node, loading)
+        self._disarm(node)
         if _differs(self._running(node), self._wanted):
             raise _differs_still(node)
         return f"restarted, clients were interrupted for about {seconds * 1000:.0f} ms"
@@ -98,35 +119,51 @@ class Restart:
         if goal is Goal.FORWARD:
             self._disarm(node)
             return None
-        former = before["running"]
+        former, loading = before["running"], _loading_seconds(node, before)
         try:
-            if self._running(node) == former and not before["reload"]:
+            if self._as_before(node, former) and not (before["reload"] or before.get("down")):
+                # Where the guard has restarted it, it may still be loading.
+                self._wait(node, "", time.monotonic() + WAIT_SECONDS + loading)
                 return None
+            down = False
         except RemoteError:
-            node.forget_server()  # It is down: a restart is what it needs.
-        tls = former.get("tls-port", "0") != "0" or former.get("listening") == "True"
-        seconds = self._restart(node, tls=tls, guard=False)
-        if self._running(node) != former:
+            node.forget_server()
+            down = True
+        complaint = self._complaint(node, tls=_with_tls(former), down=down)
+        seconds = self._restart(node, loading)
+        if not self._as_before(node, former):
             raise _differs_still(node)
-        return f"restarted with the former configuration, about {seconds * 1000:.0f} ms"
+        return f"restarted with the former configuration, about {seconds * 1000:.0f} ms{complaint}"
 
-    def _restart(self, node: NodeSession, *, tls: bool, guard: bool) -> float:
-        """Restart, and return the seconds until it answered again."""
-        self._check(node, tls=tls)
-        if guard:
-            node.host.run(self._arm(node))
+    def _as_before(self, node: NodeSession, former: Mapping[str, str]) -> bool:
+        """Say whether the server runs as recorded; where it was down then, there is no telling.
+
+        The recorded names count: a takeover may want fewer than the attempt that recorded them.
+        """
+        runtime = node.read_runtime()
+        if former and ("listening" in former or runtime.config_refused is not None):
+            return _listens(node, self._tls_port) == _with_tls(former)
+        return all(runtime.config.get(name, "") == value for name, value in former.items())
+
+    def _complaint(self, node: NodeSession, *, tls: bool, down: bool) -> str:
+        """Check the file, and say what is wrong with it; a server that is up is not risked then."""
+        try:
+            self._check(node, tls=tls)
+        except (StepFailed, RemoteError) as problem:
+            if not down:
+                raise
+            return f", although the check before it said: {problem}"
+        return ""
+
+    def _restart(self, node: NodeSession, loading: int) -> float:
+        """Restart, and return the seconds until the new server answered."""
+        old = _run_id(node)
         node.forget_server()
         began = time.monotonic()
-        # systemd refuses the sixth start within ten seconds, unless the count is reset.
-        script = 'systemctl reset-failed -- "$1" 2>/dev/null; exec systemctl restart -- "$1"'
-        node.host.run(
-            Command(("bash", "-c", script, "restart", node.server.unit), timeout=WAIT_SECONDS)
-        )
-        self._wait(node, began + WAIT_SECONDS)
-        seconds = time.monotonic() - began
-        if guard:
-            self._disarm(node)
-        return seconds
+        argv = ("bash", "-c", _RESTART, "restart", node.server.unit)
+        node.host.run(Command(argv, ok=frozenset({0, _TIMED_OUT})))
+        self._wait(node, old, began + WAIT_SECONDS + loading)
+        return time.monotonic() - began
 
     @staticmethod
     def _disarm(node: NodeSession) -> None:
@@ -137,27 +174,28 @@ class Restart:
         """
         said = node.host.run(disarm_command(node.run, workspace=node.workspace)).text
         if "fired" in said:
-            raise StepFailed(
-                Reason(
-                    "GuardFired",
-                    f"{node.name}: the panel was silent for too long, so the node has put its "
-                    "former configuration back by itself.",
-                    "Run again.",
-                )
-            )
+            raise _guard_fired(node)
 
     @staticmethod
-    def _arm(node: NodeSession) -> Command:
+    def _arm(node: NodeSession, loading: int) -> None:
+        """Arm the guard.
+
+        Raises:
+            StepFailed: One that a killed worker left has put the old file back already.
+        """
         path = node.server.config.path
         content = node.host.read_files([path])[0].content or b""
-        return arm_command(
+        command = arm_command(
             node.run,
             workspace=node.workspace,
             server=node.server.unit,
             config=path,
             backup=f"{node.workspace}/{BACKUP}",
             after=files.sha256(content),
+            loading=loading,
         )
+        if node.host.run(command).code == ALREADY_BACK:
+            raise _guard_fired(node)
 
     @staticmethod
     def _check(node: NodeSession, *, tls: bool) -> None:
@@ -191,26 +229,65 @@ class Restart:
             )
 
     @staticmethod
-    def _wait(node: NodeSession, deadline: float) -> None:
-        while True:
-            try:
-                node.redis().execute("PING")
-            except ServerRefused as refusal:
-                if refusal.reason != "Loading":
-                    return
-            except RemoteError as error:
-                if time.monotonic() > deadline:
-                    raise StepFailed(
-                        Reason(
-                            "NotBack",
-                            f"{node.name}: the server did not answer after its restart: {error}",
-                            f"journalctl -u {node.server.unit} on the node says why.",
-                        )
-                    ) from error
-            else:
-                return
-            node.forget_server()
-            time.sleep(_POLL_SECONDS)
+    def _wait(node: NodeSession, old: str, deadline: float) -> None:
+        """Wait for the new server; less and less often, so that its loading is not held up.
+
+        Args:
+            old: The run id of the server that is to go; it may still answer.
+
+        Raises:
+            StepFailed: It was not there by the deadline, or systemd has given it up.
+        """
+        began = time.monotonic()
+        look = began + _UNIT_LOOK_SECONDS
+        while (missing := _missing(node, old)) is not None:
+            now = time.monotonic()
+            if now > deadline or (now > look and _given_up(node)):
+                raise _not_back(node, missing)
+            if now > look:
+                look = now + _UNIT_LOOK_SECONDS
+            time.sleep(min(1.0, max(_POLL_SECONDS, (now - began) / 20)))
+
+
+def _missing(node: NodeSession, old: str) -> str | None:
+    """Return why the restarted server is not there yet; None where it answers."""
+    try:
+        info, pong = node.redis().pipeline([("INFO", "server"), ("PING",)])
+    except ServerRefused as refusal:
+        return str(refusal) if refusal.reason == "Loading" else None
+    except RemoteError as error:
+        node.forget_server()
+        return str(error)
+    # INFO is answered while data is loaded, PING is not.
+    if isinstance(info, str) and old and parse_info(info).get("run_id") == old:
+        return f"{node.name}: the former process has not ended yet"
+    if isinstance(pong, ServerRefused) and pong.reason == "Loading":
+        return str(pong)
+    return None
+
+
+def _run_id(node: NodeSession) -> str:
+    """Return what tells this start of the server from the next; empty where it does not answer."""
+    try:
+        return parse_info(str(node.redis().execute("INFO", "server"))).get("run_id", "")
+    except RemoteError:
+        return ""
+
+
+def _given_up(node: NodeSession) -> bool:
+    """Say whether systemd neither runs the unit nor is about to."""
+    show = ("systemctl", "show", "-p", "ActiveState", "-p", "Job", "--", node.server.unit)
+    said = dict(line.split("=", 1) for line in node.host.run(Command(show)).text.split())
+    return said["ActiveState"] in {"failed", "inactive"} and said.get("Job", "0") in {"", "0"}
+
+
+def _memory(node: NodeSession) -> int:
+    return int(node.runtime.info.get("used_memory", "0"))
+
+
+def _loading_seconds(node: NodeSession, before: State) -> int:
+    """Return how long loading may take, by the data's size now or, of a server down, before."""
+    return max(_memory(node), int(before.get("memory", 0))) // LOADED_BYTES_PER_SECOND
 
 
 def _listens(node: NodeSession, port: int) -> bool:
@@ -225,6 +302,10 @@ def _differs(running: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     return any(running.get(name, "") != value for name, value in wanted.items())
 
 
+def _with_tls(former: Mapping[str, str]) -> bool:
+    return former.get("tls-port", "0") != "0" or former.get("listening") == "True"
+
+
 def _free_port(node: NodeSession) -> int:
     taken = {entry.port for entry in node.facts.listening}
     return next(port for port in range(64999, 1024, -1) if port not in taken)
@@ -236,5 +317,26 @@ def _differs_still(node: NodeSession) -> StepFailed:
             "ServerDiffers",
             f"{node.name}: the server restarted, but without the settings of its file.",
             "Look whether its unit starts it with another file or with overriding options.",
+        )
+    )
+
+
+def _not_back(node: NodeSession, missing: str) -> StepFailed:
+    return StepFailed(
+        Reason(
+            "NotBack",
+            f"{node.name}: the server did not answer after its restart: {missing}",
+            f"journalctl -u {node.server.unit} on the node says why.",
+        )
+    )
+
+
+def _guard_fired(node: NodeSession) -> StepFailed:
+    return StepFailed(
+        Reason(
+            "GuardFired",
+            f"{node.name}: the panel was silent for too long, so the node has put its "
+            "former configuration back by itself.",
+            "Run again.",
         )
     )
