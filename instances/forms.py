@@ -48,6 +48,29 @@ class GroupForm(forms.Form):
     )
 
 
+class RemoveForm(forms.Form):
+    """The name of what is to be removed, typed to confirm it."""
+
+    typed = forms.CharField(max_length=63, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, name: str, **kwargs: Any) -> None:
+        """Ask for a name.
+
+        Args:
+            name: What has to be typed.
+        """
+        super().__init__(*args, **kwargs)
+        self._name = name
+        self.fields["typed"].label = f"Type {name} to confirm"
+
+    def clean_typed(self) -> str:
+        """Refuse another name."""
+        typed = str(self.cleaned_data["typed"])
+        if typed != self._name:
+            raise forms.ValidationError("This is another name.")
+        return typed
+
+
 class CredentialForm(forms.Form):
     """A key made here, or one that exists."""
 

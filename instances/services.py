@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
@@ -69,6 +69,53 @@ def group_create(*, actor: Actor, environment: Environment, name: str) -> NodeGr
         _save_clean(group)
         audit(actor, "group.create", group)
     return group
+
+
+def environment_update(
+    *, actor: Actor, environment: Environment, name: str, region: str
+) -> Environment:
+    """Rename an environment or change its region. Its authority keeps the name it was made with.
+
+    Raises:
+        Invalid: The name is not acceptable, or taken.
+    """
+    before = environment.name
+    environment.name, environment.region = name, region
+    with transaction.atomic():
+        _save_clean(environment)
+        audit(actor, "environment.update", environment, before=before, region=region)
+    return environment
+
+
+def environment_remove(*, actor: Actor, environment: Environment) -> None:
+    """Remove an environment without groups.
+
+    Raises:
+        Conflict: It has groups, or there is a record of it to keep.
+    """
+    _remove(actor, "environment.remove", environment, environment.groups.count(), "node group")
+
+
+def group_rename(*, actor: Actor, group: NodeGroup, name: str) -> NodeGroup:
+    """Rename a node group.
+
+    Raises:
+        Invalid: The name is not acceptable, or taken in this environment.
+    """
+    before, group.name = group.name, name
+    with transaction.atomic():
+        _save_clean(group)
+        audit(actor, "group.rename", group, before=before)
+    return group
+
+
+def group_remove(*, actor: Actor, group: NodeGroup) -> None:
+    """Remove a node group without nodes.
+
+    Raises:
+        Conflict: It has nodes, or there is a record of it to keep.
+    """
+    _remove(actor, "group.remove", group, group.nodes.count(), "node")
 
 
 def credential_create(*, actor: Actor, name: str, private_key: Secret | None = None) -> Credential:
@@ -192,6 +239,21 @@ def node_update(*, actor: Actor, node: Node, changes: Mapping[str, Any]) -> Node
     return node
 
 
+def node_remove(*, actor: Actor, node: Node) -> None:
+    """Forget a node, and its machine where nothing else is on it. The server goes on as it is.
+
+    Raises:
+        Conflict: There is a record of it to keep: an add-on, runs, certificates.
+    """
+    machine, group = node.machine, str(node.group)
+    with transaction.atomic():
+        _remove(actor, "node.remove", node, group=group, address=str(machine))
+        # A machine through which others are reached stays.
+        leads_on = Machine.objects.filter(jump_host=machine).exists()
+        if not leads_on and not machine.nodes.exists():
+            machine.delete()
+
+
 _STATED = frozenset(
     {"name", "unit", "config_path", "client_addresses", "server_username", "server_password"}
 )
@@ -261,6 +323,37 @@ def name_from(address: str) -> str:
     return address.lower().replace(".", "-").replace(":", "-").strip("-")[:63]
 
 
+def _remove(
+    actor: Actor, verb: str, target: models.Model, holds: int = 0, part: str = "", **detail: str
+) -> None:
+    """Delete a row that nothing refers to.
+
+    Args:
+        holds: How many parts it still has.
+        part: What one of them is called.
+
+    Raises:
+        Conflict: It has parts, or other rows refer to it.
+    """
+    if holds:
+        parts = part if holds == 1 else f"{part}s"
+        raise Conflict(
+            Reason("NotEmpty", f"{target} has {holds} {parts}.", f"Remove the {parts} first.")
+        )
+    name = str(target)
+    try:
+        with transaction.atomic():
+            target.delete()
+            audit(actor, verb, name, **detail)
+    except models.ProtectedError as error:
+        raise Conflict(
+            Reason(
+                "HasRecord",
+                f"{name} cannot be removed: what Redoubt did there is on record, and is kept.",
+            )
+        ) from error
+
+
 def _save_clean(instance: models.Model, only: Iterable[str] | None = None) -> None:
     """Validate and save.
 
@@ -275,6 +368,14 @@ def _save_clean(instance: models.Model, only: Iterable[str] | None = None) -> No
         instance.save(update_fields=None if only is None else list(only))
     except ValidationError as error:
         name, messages = next(iter(error.message_dict.items()))
-        raise Invalid("" if name == "__all__" else name, " ".join(messages)) from error
+        raise Invalid(_field_of(name, error), " ".join(messages)) from error
     except IntegrityError as error:
         raise Invalid("", "Something with these values exists already.") from error
+
+
+def _field_of(name: str, error: ValidationError) -> str:
+    """Return where an error belongs: a name that is taken among its like is the name's."""
+    if name != NON_FIELD_ERRORS:
+        return name
+    params = error.error_dict[name][0].params or {}
+    return "name" if "name" in params.get("unique_check", ()) else ""

@@ -15,6 +15,7 @@ from panel.views import (
     health,
     many,
     nodes,
+    removal,
     runs,
     search,
 )
@@ -26,6 +27,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("environments/", environments.environments, name="environments"),
     path("environments/-/add/", environments.environment_add, name="environment-add"),
     path("environments/<slug:name>/", environments.environment, name="environment"),
+    path(
+        "environments/<slug:name>/-/edit/", environments.environment_edit, name="environment-edit"
+    ),
+    path(
+        "environments/<slug:name>/-/remove/", removal.environment_remove, name="environment-remove"
+    ),
     path("environments/<slug:environment>/-/add/", environments.group_add, name="group-add"),
     path(
         "environments/<slug:environment>/-/root.crt",
@@ -49,6 +56,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="group-act",
     ),
     path(
+        "environments/<slug:environment>/<slug:name>/edit/",
+        environments.group_edit,
+        name="group-edit",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/remove/",
+        removal.group_remove,
+        name="group-remove",
+    ),
+    path(
         "environments/<slug:environment>/<slug:name>/connect/",
         groups.group_connect,
         name="group-connect",
@@ -58,7 +75,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(
         "environments/<slug:environment>/<slug:name>/nodes/add-many/",
         many.nodes_add,
-        name="nodes-add",
+        name="group-nodes-add",
     ),
     path(
         "environments/<slug:environment>/<slug:name>/host-keys/",
@@ -72,6 +89,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path("nodes/<int:pk>/", nodes.node, name="node"),
     path("nodes/<int:pk>/edit/", nodes.node_edit, name="node-edit"),
+    path("nodes/<int:pk>/remove/", removal.node_remove, name="node-remove"),
     path("nodes/<int:pk>/look/", nodes.node_look, name="node-look"),
     path("nodes/<int:pk>/host-key/", nodes.node_confirm_host_key, name="node-confirm-host-key"),
     path(

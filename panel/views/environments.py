@@ -10,9 +10,15 @@ from instances.errors import DomainError
 from instances.forms import EnvironmentForm, GroupForm
 from instances.models import Environment, Node
 from instances.selectors import environments_found
-from instances.services import environment_create, group_create
+from instances.services import (
+    environment_create,
+    environment_update,
+    group_create,
+    group_rename,
+)
 from panel.pages.overview import environment_lines
 from panel.pages.state import node_shown
+from panel.views.groups import group_or_404
 from panel.views.requests import actor_of, refuse
 
 PAGE = 25
@@ -57,6 +63,37 @@ def environment_add(request: HttpRequest) -> HttpResponse:
         except DomainError as error:
             refuse(form, error)
     return render(request, "environments/add.html", {"form": form})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def environment_edit(request: HttpRequest, name: str) -> HttpResponse:
+    """Rename an environment or change its region."""
+    found = get_object_or_404(Environment, name=name)
+    initial = {"name": found.name, "region": found.region}
+    form = EnvironmentForm(request.POST or None, initial=initial)
+    if form.is_valid():
+        try:
+            environment_update(actor=actor_of(request), environment=found, **form.cleaned_data)
+            return redirect(found)
+        except DomainError as error:
+            refuse(form, error)
+            found.name = name
+    return render(request, "environments/edit.html", {"form": form, "environment": found})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def group_edit(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Rename a node group."""
+    found = group_or_404(environment, name)
+    form = GroupForm(request.POST or None, initial={"name": found.name})
+    if form.is_valid():
+        try:
+            group_rename(actor=actor_of(request), group=found, name=form.cleaned_data["name"])
+            return redirect(found)
+        except DomainError as error:
+            refuse(form, error)
+            found.name = name
+    return render(request, "groups/edit.html", {"form": form, "group": found})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

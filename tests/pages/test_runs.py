@@ -220,7 +220,7 @@ def test_polling_stops_when_the_run_has_ended(
     response = signed_in.get(run.get_absolute_url() + "?seen=x", headers=HTMX)
     assert response.status_code == 286
     assert b"hx-trigger" not in response.content
-    assert b"hx-trigger" not in signed_in.get(run.get_absolute_url()).content
+    assert b"every 1s" not in signed_in.get(run.get_absolute_url()).content
 
 
 def test_stop_and_put_back_is_asked_of_the_worker(signed_in: Client, world: World) -> None:

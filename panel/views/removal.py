@@ -1,0 +1,93 @@
+"""Removing what is empty: asked for by typing its name, refused with the reason."""
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods
+
+from addons.catalogue import addon_named
+from addons.selectors import addons_on
+from instances import services
+from instances.errors import DomainError
+from instances.forms import RemoveForm
+from instances.models import Environment, Node, NodeGroup
+from instances.reason import Reason
+from instances.selectors import node_numbered
+from panel.views.groups import group_or_404
+from panel.views.requests import actor_of
+
+Place = Environment | NodeGroup | Node
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def environment_remove(request: HttpRequest, name: str) -> HttpResponse:
+    """Remove an environment without groups."""
+    found = get_object_or_404(Environment, name=name)
+    return _removal(
+        request,
+        found,
+        lambda: services.environment_remove(actor=actor_of(request), environment=found),
+        lambda: redirect("environments"),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def group_remove(request: HttpRequest, environment: str, name: str) -> HttpResponse:
+    """Remove a group without nodes."""
+    found = group_or_404(environment, name)
+    return _removal(
+        request,
+        found,
+        lambda: services.group_remove(actor=actor_of(request), group=found),
+        lambda: redirect(found.environment),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_remove(request: HttpRequest, pk: int) -> HttpResponse:
+    """Forget a node on which nothing was changed."""
+    found = node_numbered(pk)
+    if found is None:
+        raise Http404
+    return _removal(
+        request,
+        found,
+        lambda: services.node_remove(actor=actor_of(request), node=found),
+        lambda: redirect(found.group),
+    )
+
+
+def _removal(
+    request: HttpRequest,
+    place: Place,
+    remove: Callable[[], None],
+    leave: Callable[[], HttpResponse],
+) -> HttpResponse:
+    """Ask, and remove once the name is typed and nothing forbids it."""
+    refusal = _addon_on(place)
+    form = RemoveForm(request.POST or None, name=place.name)
+    if form.is_valid() and refusal is None:
+        name = place.name
+        try:
+            remove()
+        except DomainError as error:
+            refusal = error.reason
+        else:
+            messages.success(request, f"{name} is removed.")
+            return leave()
+    context = {"place": place, "kind": _KINDS[type(place)], "form": form, "refusal": refusal}
+    return render(request, "removal.html", context)
+
+
+_KINDS = {Environment: "environment", NodeGroup: "node group", Node: "node"}
+
+
+def _addon_on(place: Place) -> Reason | None:
+    """Return why an add-on keeps a place; None where none is on."""
+    slugs = addons_on(place)
+    if not slugs:
+        return None
+    titles = " and ".join(addon_named(slug).title for slug in slugs)
+    return Reason("AddOnOn", f"{titles} is on in {place}.", "Uninstall it first.")
