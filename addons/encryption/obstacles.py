@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from addons.encryption.spec import EncryptionSpec
-from addons.encryption.wanted import Wanted, denied_by_protected_mode
+from addons.encryption.wanted import (
+    Wanted,
+    can_apply_live,
+    denied_by_protected_mode,
+    needs_password,
+)
 from addons.session import NodeSession
 from instances.nodeconf.redis_conf import without_effect
 from instances.reason import Reason
@@ -38,6 +43,9 @@ def node_obstacles(node: NodeSession, now: datetime) -> Iterator[Reason]:
             f"{node.name}: the server is still loading its data.",
             "Wait until it has, and try again.",
         )
+    refused = node.runtime.config_refused
+    if refused is not None and refused.code == "TlsOnly":
+        yield refused
 
 
 def install_obstacles(
@@ -50,6 +58,14 @@ def install_obstacles(
     """
     yield from node_obstacles(node, node.now())
     server = node.server
+    if server.sentinel:
+        yield Reason(
+            "Sentinel",
+            f"{node.name}: it is a Sentinel, and Redoubt cannot set up TLS on Sentinels yet.",
+            "Take it out of the group, and install on the group's data nodes alone.",
+        )
+    if not wanted.live:
+        yield from _no_unit(node, spec)
     if server.tls_supported is False:
         yield Reason(
             "NoTls",
@@ -99,6 +115,33 @@ def _taken(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
         )
 
 
+def uninstall_obstacles(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
+    """Yield what makes this uninstall impossible."""
+    yield from node_obstacles(node, node.now())
+    if spec.apply != "live" or not can_apply_live(node.server, node.runtime):
+        yield from _no_unit(node, spec)
+    if node.server.port == 0:
+        yield Reason(
+            "NoPlainPort",
+            f"{node.name}: the server has no plain port, so without TLS nobody could reach it.",
+            "Give it a plain port first, by CONFIG SET port and in its file.",
+        )
+
+
+def _no_unit(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
+    """Yield an obstacle where a restart is needed and nothing can do it."""
+    if node.server.unit:
+        return
+    live = can_apply_live(node.server, node.runtime)
+    asked = spec.apply == "restart" and live
+    yield Reason(
+        "NoUnit",
+        f"{node.name}: {'a restart was asked for' if asked else _why_restart(node)}, and no "
+        "systemd unit starts this server, so Redoubt cannot restart it.",
+        "Choose apply=live." if asked else "Let a systemd unit start it.",
+    )
+
+
 def _shadowed(node: NodeSession, wanted: Wanted) -> Iterator[Reason]:
     server = node.server
     for name, source in without_effect(server.tree, wanted.lines).items():
@@ -121,16 +164,15 @@ def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) ->
     if spec.apply == "live" and not wanted.live:
         yield Reason("NeedsRestart", f"{node.name}: {_why_restart(node)}, so it restarts once.")
     if spec.bind == "node" and not wanted.loopback_only:
-        closed = any(rule.action == "drop" for rule in wanted.rules)
-        what = "a rule closes it from outside" if closed else "its password protects it"
         yield Reason(
             "PlainPortExposed",
-            f"{node.name}: the new address is the plain port {server.port}'s too; {what}.",
+            f"{node.name}: the new address is the plain port {server.port}'s too; "
+            f"{_what_protects(node, wanted)}.",
         )
     if (
         not wanted.loopback_only
-        and not server.requires_password
-        and (spec.tls_auth_clients != "required")
+        and needs_password(server, node.runtime) is False
+        and spec.tls_auth_clients != "required"
     ):
         yield Reason(
             "NoPassword",
@@ -142,6 +184,13 @@ def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) ->
             "ClusterRedirects",
             f"{node.name}: this cluster's redirections name the plain port, to TLS clients too.",
         )
+
+
+def _what_protects(node: NodeSession, wanted: Wanted) -> str:
+    if any(rule.action == "drop" for rule in wanted.rules):
+        return "a rule closes it from outside"
+    known = needs_password(node.server, node.runtime)
+    return "its password protects it" if known else "it was open to other machines before, too"
 
 
 def _why_restart(node: NodeSession) -> str:

@@ -75,7 +75,7 @@ def wanted_of(
     if spec.protected_mode == "no":
         directives = {"protected-mode": "no", **directives}
     exposes = closed_before or loopback_only(server.bind)
-    closes = spec.bind == "node" and exposes and not server.requires_password
+    closes = spec.bind == "node" and exposes and needs_password(server, runtime) is not True
     return Wanted(
         layout=layout,
         directives=directives,
@@ -119,6 +119,13 @@ def loopback_only(bind: Sequence[str]) -> bool:
     return all(_is_loopback(word.removeprefix("-")) for word in bind)
 
 
+def needs_password(server: ServerFacts, runtime: RuntimeFacts) -> bool | None:
+    """Say whether clients must log in, now and after a restart; None where neither tells."""
+    now = None if runtime.open is None else not runtime.open
+    told = {now, server.requires_password}
+    return False if False in told else (True in told or None)
+
+
 def denied_by_protected_mode(
     spec: EncryptionSpec, server: ServerFacts, runtime: RuntimeFacts
 ) -> bool:
@@ -128,7 +135,7 @@ def denied_by_protected_mode(
     asks for server.bindaddr_count == 0); from 7.0 on wherever the default user has no password.
     """
     on = runtime.config.get("protected-mode", "yes" if server.protected_mode else "no") == "yes"
-    if not on or spec.protected_mode == "no" or server.requires_password:
+    if not on or spec.protected_mode == "no" or needs_password(server, runtime) is not False:
         return False
     always = server.product == "valkey" or server.version >= (7, 0)
     return always or server.tree.last("bind") is None

@@ -110,16 +110,16 @@ class ServerFacts:
         return (self.tree.value("protected-mode") or _yes(not self.sentinel)).lower() == "yes"
 
     @property
-    def requires_password(self) -> bool:
+    def requires_password(self) -> bool | None:
         """Whether the default user needs a password, as far as the configuration tells.
 
-        An inline ``user default`` beats requirepass (REDIS_FACTS 8). An aclfile is not read: it is
-        taken to ask for one, which REDIS_FACTS 0.5 shows is not certain.
+        An inline ``user default`` beats requirepass (REDIS_FACTS 8). An aclfile is not read, and
+        beats it too (REDIS_FACTS 0.5): with one, this is None.
         """
         default = [rules for name, *rules in self.tree.all("user") if name == "default"]
         if default:
             return "nopass" not in [rule.lower() for rule in default[-1]]
-        return bool(self.tree.value("requirepass") or self.tree.value("aclfile"))
+        return None if self.tree.value("aclfile") else bool(self.tree.value("requirepass"))
 
     @property
     def renamed_commands(self) -> dict[str, str]:

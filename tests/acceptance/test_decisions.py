@@ -1,0 +1,165 @@
+"""What a preview decides of servers that are rare in a lab; no host is needed."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from addons.encryption.adopt import observe
+from addons.encryption.issuer import Issuer
+from addons.encryption.obstacles import (
+    install_obstacles,
+    install_warnings,
+    node_obstacles,
+    uninstall_obstacles,
+)
+from addons.encryption.spec import EncryptionSpec
+from addons.encryption.wanted import Wanted, needs_password, wanted_of
+from addons.session import NodeSession
+from instances.nodeconf.facts import NodeFacts, parse_facts
+from instances.reason import Reason
+from instances.remote.local import LocalHost
+from instances.runtime import RuntimeFacts
+from tests.remote.redis_server import Authority, running_redis
+
+ANSWER = Path(__file__).parents[1] / "nodeconf/facts/bookworm-nftables.out"
+ASKED = RuntimeFacts(open=False)
+OPEN = RuntimeFacts(open=True)
+UNKNOWN = RuntimeFacts()
+DEFAULTS = EncryptionSpec()
+
+
+@cache
+def _facts() -> NodeFacts:
+    return parse_facts(ANSWER.read_bytes())
+
+
+def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSession:
+    """As much of a node as decisions look at: its server's configuration and facts."""
+    found = _facts()
+    config = replace(found.server.config, content="\n".join([*lines, ""]).encode(), includes={})
+    changed = replace(found.server, config=config, exec_start=(), **server)
+    node = SimpleNamespace(
+        name="redis-1",
+        brief=SimpleNamespace(client_addresses=(str(found.addresses[0].ip),)),
+        facts=replace(found, server=changed),
+        server=changed,
+        runtime=runtime,
+        now=lambda: datetime.fromtimestamp(found.clock, UTC),
+        host=None,
+    )
+    return cast("NodeSession", node)
+
+
+def wanted(node: NodeSession, spec: EncryptionSpec) -> Wanted:
+    return wanted_of(
+        spec,
+        node.facts,
+        node.runtime,
+        addresses=node.brief.client_addresses,
+        prefix="redoubt:encryption:1:",
+        closed_before=False,
+    )
+
+
+def obstacles(node: NodeSession, spec: EncryptionSpec = DEFAULTS) -> list[str]:
+    found = list(install_obstacles(node, spec, wanted(node, spec), ours=False))
+    assert all(reason.next_step for reason in found)
+    return [reason.code for reason in found]
+
+
+BIND = EncryptionSpec(bind="node")
+ACLFILE = ("bind 127.0.0.1", "aclfile /etc/redis/users.acl")
+
+
+@pytest.mark.parametrize(
+    ("lines", "runtime", "needed"),
+    [
+        (ACLFILE, OPEN, False),
+        (ACLFILE, ASKED, True),
+        (ACLFILE, UNKNOWN, None),
+        ((*ACLFILE, "requirepass x"), UNKNOWN, None),
+        (("requirepass x",), ASKED, True),
+        (("requirepass x",), UNKNOWN, True),
+        (("user default on nopass ~* +@all",), UNKNOWN, False),
+        # At the next start the file counts, until then the server.
+        (("requirepass x",), OPEN, False),
+        (("port 6379",), ASKED, False),
+    ],
+)
+def test_a_password_counts_where_it_is_asked_for_now_and_after_a_restart(
+    lines: tuple[str, ...], runtime: RuntimeFacts, needed: bool | None
+) -> None:
+    node = session(*lines, runtime=runtime)
+    assert needs_password(node.server, node.runtime) is needed
+
+
+@pytest.mark.parametrize(("runtime", "closed"), [(OPEN, True), (UNKNOWN, True), (ASKED, False)])
+def test_a_new_address_leaves_the_plain_port_open_only_behind_a_password(
+    runtime: RuntimeFacts, closed: bool
+) -> None:
+    node = session(*ACLFILE, runtime=runtime)
+    decided = wanted(node, BIND)
+    assert any(rule.action == "drop" for rule in decided.rules) is closed
+    told = {each.code: each.message for each in install_warnings(node, BIND, decided)}
+    assert ("a rule closes it" in told["PlainPortExposed"]) is closed
+    assert ("its password protects it" in told["PlainPortExposed"]) is not closed
+
+
+def test_protected_mode_and_a_missing_password_are_told_of_an_open_aclfile() -> None:
+    node = session(*ACLFILE, runtime=OPEN)
+    assert "ProtectedMode" in obstacles(node, BIND)
+    assert "ProtectedMode" not in obstacles(session(*ACLFILE, runtime=ASKED), BIND)
+    warned = [each.code for each in install_warnings(node, BIND, wanted(node, BIND))]
+    assert "NoPassword" in warned
+
+
+def test_no_restart_is_planned_of_a_server_without_a_unit() -> None:
+    hidden = replace(ASKED, config_refused=Reason("CommandRenamed", ""))
+    restart = EncryptionSpec(apply="restart")
+    assert "NoUnit" not in obstacles(session(unit=""))
+    assert "NoUnit" not in obstacles(session(runtime=hidden))
+    assert "NoUnit" in obstacles(session(unit="", runtime=hidden))
+    assert "NoUnit" in obstacles(session(unit=""), restart)
+    assert [each.code for each in uninstall_obstacles(session(unit=""), restart)] == ["NoUnit"]
+    assert list(uninstall_obstacles(session(unit=""), DEFAULTS)) == []
+
+
+def test_a_sentinel_is_refused_by_name() -> None:
+    assert "Sentinel" in obstacles(session(sentinel=True))
+    assert "Sentinel" not in obstacles(session())
+
+
+def test_a_server_left_with_no_port_at_all_is_not_uninstalled() -> None:
+    node = session("port 0", "tls-port 6380")
+    assert [each.code for each in uninstall_obstacles(node, DEFAULTS)] == ["NoPlainPort"]
+
+
+def test_a_server_that_cannot_be_asked_over_tls_is_not_changed() -> None:
+    mute = Reason("TlsOnly", "redis-1: it has no plain port", "Give it one.")
+    node = session("port 0", "tls-port 6380", runtime=replace(UNKNOWN, config_refused=mute))
+    assert mute in node_obstacles(node, node.now())
+
+
+def test_a_server_without_a_plain_port_can_be_adopted(
+    local_host: LocalHost, tmp_path: Path
+) -> None:
+    theirs = Authority()
+    ours = cast("Issuer", type("Ours", (), {"trusted": Authority().pem}))
+    with running_redis(tmp_path, theirs) as server:
+        node = session("port 0", "tls-port 6380")
+        node.host = local_host
+        said, observation = observe(node, server.tls_port, ours)
+    assert observation["condition"]["reason"] == "Adopted"
+    assert "TLSv1.3" in said[0]
+
+
+@pytest.fixture
+def local_host(tmp_path: Path) -> Any:
+    opened = LocalHost.open(lock_path=str(tmp_path / "lock"))
+    yield opened
+    opened.close()
