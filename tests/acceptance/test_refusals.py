@@ -10,6 +10,7 @@ import pytest
 from addons.runs import work
 from instances.models import Machine
 from instances.remote.host_key import fingerprint
+from tests.acceptance.outside import reachable
 from tests.acceptance.panel import refused, said, warnings
 from tests.acceptance.photograph import cli, config_of, shell
 from tests.acceptance.stage import PASSWORD, Stage
@@ -177,6 +178,41 @@ def test_a_server_that_speaks_tls_already_is_adopted_only_by_choice(own_tls: Sta
     assert not said(panel.install("cache"), "before", "applied")
     assert not said(panel.uninstall("cache"), "before", "applied")
     assert before.differences(own_tls.photograph("cache")) == []
+
+
+def test_a_server_without_a_plain_port_is_looked_at_and_adopted(own_tls: Stage) -> None:
+    panel, path = own_tls.panel, own_tls.hosts["cache"].config_path
+    restart = "systemctl reset-failed redis-server; systemctl restart redis-server"
+    only_tls = f"echo port 0 >>{path}; {restart}"
+
+    with _changed(own_tls, "cache", only_tls, f"sed -i '$d' {path}; {restart}"):
+        own_tls.register("cache")
+        assert refused(panel.try_install("cache")) == "AlreadyTls"
+
+        assert not said(panel.install("cache", adopt="yes"), "before", "applied")
+
+        assert panel.installed("cache").conditions[0]["reason"] == "Adopted"
+        assert not said(panel.uninstall("cache"), "before", "applied")
+
+
+def test_an_aclfile_that_asks_for_no_password_does_not_open_the_plain_port(stage: Stage) -> None:
+    path = "/etc/redis/users.acl"
+    anybody = f"echo 'user default on nopass ~* &* +@all' >{path}; chown redis: {path}"
+
+    with (
+        _changed(stage, "stock", anybody, f"rm {path}"),
+        _config_lines(stage, "stock", f"aclfile {path}"),
+    ):
+        stage.register("stock")
+        assert _refusal(stage, "stock", bind="node") == "ProtectedMode"
+        before = stage.photograph("stock")
+
+        stage.panel.install("stock", bind="node", protected_mode="no")
+
+        assert stage.speaks_tls("stock")
+        assert not reachable(stage.address("stock"), 6379)
+        stage.panel.uninstall("stock")
+        assert before.differences(stage.photograph("stock")) == []
 
 
 def test_a_server_that_hides_config_is_changed_by_its_file_and_a_restart(stage: Stage) -> None:
