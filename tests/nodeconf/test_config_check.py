@@ -95,3 +95,8 @@ def test_a_dry_run_without_tls_does_not_name_the_tls_port() -> None:
     command = dry_run_command("redis-server", "x", "redis", tls_port=0, directory="/d")
     assert "--tls-port" not in command.argv
     assert command.argv[command.argv.index("--port") + 1] == "0"
+
+
+def test_a_dry_run_lets_the_server_say_that_it_is_ready() -> None:
+    command = dry_run_command("redis-server", "x", "redis", tls_port=1, directory="/d")
+    assert command.argv[command.argv.index("--loglevel") + 1] == "notice"
