@@ -78,6 +78,7 @@ def test_while_an_add_on_is_on_nothing_of_it_is_removed(signed_in: Client, world
         ("/environments/shop/cache/remove/", "cache"),
         ("/environments/shop/-/remove/", "shop"),
     ):
+        assert b"to confirm" not in signed_in.get(address).content
         assert b"Encryption in transit is on in" in signed_in.get(address).content
         page = signed_in.post(address, {"typed": name}).content
         assert b"Uninstall it first" in page
