@@ -9,6 +9,8 @@ from addons.engine.step import State
 from addons.pki.leaf import Issued
 from instances.errors import DomainError
 from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
+from instances.reason import Reason
+from instances.remote.errors import ServerRefused
 from instances.remote.host import Host
 from instances.remote.server import RedisClient
 from instances.remote.ssh import SshTarget
@@ -98,8 +100,17 @@ class NodeSession:
         return self._redis
 
     def read_runtime(self) -> RuntimeFacts:
-        """Ask the running server again, and remember the answer."""
-        self.runtime = read_runtime(self.redis())
+        """Ask the running server again, and remember the answer.
+
+        A server that speaks TLS alone and wants a certificate cannot be asked: that is remembered.
+        """
+        try:
+            self.runtime = read_runtime(self.redis())
+        except ServerRefused as refusal:
+            if refusal.reason != "TlsOnly":
+                raise
+            reason = Reason(refusal.reason, str(refusal), refusal.next_step)
+            self.runtime = RuntimeFacts(config_refused=reason)
         return self.runtime
 
     def forget_server(self) -> None:

@@ -9,7 +9,7 @@ from addons.encryption.layout import Layout
 from addons.encryption.obstacles import (
     install_obstacles,
     install_warnings,
-    node_obstacles,
+    uninstall_obstacles,
     uninstall_warnings,
 )
 from addons.encryption.plan import AdoptionPlan, EncryptionPlan, ForgetPlan, Served
@@ -28,13 +28,15 @@ from addons.encryption.wanted import (
     can_apply_live,
     directory_of,
     loopback_only,
+    needs_password,
     wanted_of,
 )
 from addons.engine.step import Plan, State, Step
 from addons.session import NodeSession
 from instances.nodeconf.command import Command
 from instances.nodeconf.firewall import Rule
-from instances.nodeconf.redis_conf import EMPTY_BASELINE
+from instances.nodeconf.redis_conf import EMPTY_BASELINE, restore
+from instances.reason import Reason
 
 _OFF = {"tls-port": "0"}
 
@@ -158,7 +160,10 @@ class UninstallPlanner:
         connections = tls_connections(session, self.former.tls_port)
         return EncryptionPlan(
             steps=self._steps(session, baseline, certificates, firewall),
-            found=tuple(node_obstacles(session, session.now())),
+            found=(
+                *uninstall_obstacles(session, self.spec),
+                *_left_open(session, baseline),
+            ),
             known=tuple(uninstall_warnings(session, connections)),
             firewall=firewall,
             certificates=certificates,
@@ -227,6 +232,29 @@ def _removal(
     """Return the step that takes away the certificates that are installed."""
     created = session.brief.baseline.get("certificate", {}).get("missing", ())
     return RemoveCertificates(_installed_directory(session, former), created=created, key=key)
+
+
+def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[Reason]:
+    """Say where the plain port would stay reachable once our rule that closes it is gone.
+
+    An operator's own change of the bind line is left by an uninstall.
+    """
+    if not _closed_before(session) or needs_password(session.server, session.runtime):
+        return ()
+    file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
+    config = session.server.config
+    content = restore(config.content, dict(file)).content
+    after = replace(session.server, config=replace(config, content=content))
+    if loopback_only(after.bind):
+        return ()
+    return (
+        Reason(
+            "BindChanged",
+            f"{session.name}: its bind line was changed since the install and stays, so without "
+            f"Redoubt's rule the plain port {session.server.port} would be open to others.",
+            "Take the node's address out of bind in its file, or set a password, and try again.",
+        ),
+    )
 
 
 def _former_values(baseline: Mapping[str, State]) -> dict[str, str]:
