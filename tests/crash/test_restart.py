@@ -201,7 +201,7 @@ class TestServerThatIsDown:
 
     def test_it_is_restarted_on_the_way_back_though_it_was_recorded_as_down(self) -> None:
         node = FakeNode(running=[WANTED])
-        before = {"running": {}, "pid": None, "reload": False, "memory": 0, "down": True}
+        before: State = {"running": {}, "pid": None, "reload": False, "memory": 0, "down": True}
         assert settle_back(node, before)
         assert node.host.restarts == 1
 
