@@ -5,10 +5,17 @@ import os
 import warnings
 from typing import Any
 
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
 
 from panel.celery import app
 from panel.supervisor.tether import die_with_parent
+
+
+def load_once(**_kwargs: Any) -> None:
+    """Import what runs need before the pool forks: once, not in each process at its first run."""
+    from addons.catalogue import all_addons  # noqa: PLC0415 -- once Django is set up
+
+    all_addons()
 
 
 def main() -> None:
@@ -22,6 +29,7 @@ def main() -> None:
         die_with_parent(master)
 
     worker_process_init.connect(tether, weak=False)
+    worker_init.connect(load_once, weak=False)
     # Celery discourages root because of pickle, which is not accepted here.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
     app.start(
