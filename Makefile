@@ -16,6 +16,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not long
+QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench clean
 
@@ -66,7 +67,7 @@ test-long: setup images ## Run the long matrices: interruptions measured ten tim
 	@$(PYTEST) -m long
 
 test-fast: .venv/.ready node_modules/.ready ## Run the tests that need neither nodes nor browser
-	@$(PYTEST) -q -n 2 -m "$(FAST)"
+	@$(PYTEST) -q -n 2 -m "$(QUICK)"
 
 lint: .venv/.ready ## Check style, types, imports and migrations
 	@.venv/bin/ruff check .

@@ -17,6 +17,8 @@ from panel.backup import backup_write
 from panel.backup_sealing import seal, unseal
 from tests.cli.conftest import Call, Manage
 
+pytestmark = pytest.mark.processes
+
 _PHRASE = "correct horse battery"
 
 

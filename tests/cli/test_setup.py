@@ -4,8 +4,12 @@ import re
 import stat
 from pathlib import Path
 
+import pytest
+
 from instances.keyring import KeyRing
 from tests.cli.conftest import Manage
+
+pytestmark = pytest.mark.processes
 
 
 def _mode(path: Path) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.cli.conftest import ROOT, Manage, command, variables
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.processes]
 
 
 @pytest.fixture

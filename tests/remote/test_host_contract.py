@@ -23,6 +23,8 @@ from instances.remote.host import Host
 from instances.secret import Secret
 from tests.remote.sshd import free_port
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_command_gives_its_code_and_both_outputs(host: Host) -> None:
     script = Command(("bash", "-c", "printf out; printf err >&2; exit 3"), ok=frozenset({3}))

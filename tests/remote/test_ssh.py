@@ -29,6 +29,8 @@ from instances.remote.ssh import SshHost, SshTarget
 from instances.secret import Secret
 from tests.remote.sshd import Sshd, free_port, running_sshd
 
+pytestmark = pytest.mark.processes
+
 
 def test_a_changed_host_key_stops_before_the_login(sshd: Sshd) -> None:
     other = generate_ed25519("")[1]
