@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from addons.engine.step import State
 from addons.pki.leaf import Issued
@@ -123,6 +122,3 @@ class NodeSession:
         """Close everything."""
         self.forget_server()
         self.host.close()
-
-
-Spec = Mapping[str, Any]

@@ -11,10 +11,10 @@ from addons.encryption.wanted import (
     needs_password,
 )
 from addons.session import NodeSession
+from instances.looks import CLOCK_TOLERANCE_SECONDS
 from instances.nodeconf.redis_conf import without_effect
 from instances.reason import Reason
 
-CLOCK_TOLERANCE_SECONDS = 300
 DISK_NEEDED_BYTES = 16 * 1024 * 1024
 TIGHT_INODES = 64
 

@@ -20,7 +20,7 @@ from addons.encryption.steps.configuration import (
     install_directives,
     restore_directives,
 )
-from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.firewall import FirewallRules, stored_rule
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
 from addons.encryption.wanted import (
@@ -305,11 +305,7 @@ def _closed_before(session: NodeSession) -> bool:
 def _previous_rules(session: NodeSession) -> list[Rule]:
     """Return the rules that the add-on put there in earlier runs."""
     state = session.brief.baseline.get("firewall")
-    return [_rule(rule) for rule in state["wanted"]] if state else []
-
-
-def _rule(stored: Mapping[str, Any]) -> Rule:
-    return Rule(**{**stored, "networks": tuple(stored["networks"])})
+    return [stored_rule(rule) for rule in state["wanted"]] if state else []
 
 
 def _backend(session: NodeSession, wanted: Wanted) -> str:

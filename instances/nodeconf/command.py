@@ -1,6 +1,5 @@
 """Commands as values: builders make them, `instances.remote` runs them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from instances.secret import Secret
@@ -54,6 +53,3 @@ class FileState:
     mode: int = 0o644
     owner: tuple[str, str] = ("root", "root")
     target: str = ""
-
-
-Environ = Mapping[str, str]
