@@ -16,6 +16,7 @@ The framing, and why it is so:
 """
 
 import base64
+import contextlib
 import shlex
 import threading
 import time
@@ -32,6 +33,8 @@ SUDO = ("sudo", "-n", "-H", "--")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Less than any pipe or SSH window takes at once, so no thread is needed to send it.
 INLINE = 32 * 1024
+# Seconds that a peer which takes nothing more may still be read for.
+LAST_WORDS = 1.0
 _RESET = "{ bad=; i=; }\n"
 
 _PROLOGUE = """\
@@ -144,9 +147,18 @@ class Shell:
         return result
 
     def _lost(self) -> ConnectionLost:
+        self._read_last_words()
         self.close()
         said = self._frames.stderr[-500:].decode(errors="replace").strip()
         return ConnectionLost(self.node, "the connection ended", said=said)
+
+    def _read_last_words(self) -> None:
+        """Read what the peer wrote before it went, for the error: sending can fail first."""
+        deadline = time.monotonic() + LAST_WORDS
+        with contextlib.suppress(OSError, EOFError):
+            # TimeoutError is an OSError.
+            while True:
+                self._frames.feed(*self._pipe.receive(deadline - time.monotonic()))
 
 
 def command_text(command: Command, tag: str) -> str:

@@ -42,6 +42,14 @@ def test_a_shell_that_does_not_start_says_what_it_was_told() -> None:
     assert raised.value.said == "sudo: a password is required"
 
 
+def test_a_shell_that_is_gone_before_it_is_sent_anything_still_says_why() -> None:
+    pipe = ProcessPipe(("sh", "-c", "echo sudo: a password is required >&2; exit 1"))
+    pipe.process.wait(timeout=10)
+    with pytest.raises(ConnectionLost) as raised:
+        Shell("redis-1", pipe, nonce="n")
+    assert raised.value.said == "sudo: a password is required"
+
+
 def test_chatter_before_the_shell_is_ready_is_ignored() -> None:
     pipe = ProcessPipe(("sh", "-c", "echo Welcome; echo to you >&2; exec bash --norc"))
     shell = Shell("redis-1", pipe, nonce="n")
