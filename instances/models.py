@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
+from django.db.models.fields.json import KT
 from django.urls import reverse
 
 from instances.fields import EncryptedTextField
@@ -14,26 +18,72 @@ NAME = RegexValidator(
     "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
 )
 PORT = [MinValueValidator(1), MaxValueValidator(65535)]
+NAME_TAKEN = "name_taken"
+_LIVING = Q(archived_at=None)
+ArchivableT = TypeVar("ArchivableT", bound="Archivable")
 
 
-class Environment(models.Model):
+def _read_from(path: str) -> models.GeneratedField:
+    """Return a column that the database keeps equal to one text of a JSON column.
+
+    Lists of ten thousand nodes are narrowed by it, which parsing as many documents would delay.
+    """
+    output = models.CharField(max_length=200)
+    return models.GeneratedField(expression=KT(path), output_field=output, db_persist=True)
+
+
+class Living(models.Manager[ArchivableT]):
+    """What is not archived. The default, so that no list, count or picker can forget it."""
+
+    def get_queryset(self) -> models.QuerySet[ArchivableT]:
+        """Leave out what is archived."""
+        return super().get_queryset().filter(archived_at=None)
+
+
+class Archivable(models.Model):
+    """What can be put away with its record kept, and brought back.
+
+    What is archived with the whole it belongs to has the very moment of the whole.
+    """
+
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = Living()
+    recorded = models.Manager()
+
+    class Meta:
+        abstract = True
+
+
+class Environment(Archivable):
     """Servers that belong together and trust one authority, such as one application's."""
 
-    name = models.CharField(max_length=63, unique=True, validators=[NAME])
+    name = models.CharField(max_length=63, validators=[NAME])
     region = models.CharField(max_length=63, blank=True, help_text="A label, such as eu-west.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"],
+                condition=Q(archived_at=None),
+                name="environment_name",
+                violation_error_code=NAME_TAKEN,
+                violation_error_message="An environment with this name already exists.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
 
     def get_absolute_url(self) -> str:
+        if self.archived_at:
+            return reverse("archived", args=["environment", self.pk])
         return reverse("environment", args=[self.name])
 
 
-class NodeGroup(models.Model):
+class NodeGroup(Archivable):
     """A layer of an environment: nodes with one role in it. Its topology is observed."""
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="groups")
@@ -44,7 +94,11 @@ class NodeGroup(models.Model):
         ordering = ["environment__name", "name"]
         constraints = [
             models.UniqueConstraint(
-                fields=["environment", "name"], name="group_name_in_environment"
+                fields=["environment", "name"],
+                condition=Q(archived_at=None),
+                name="group_name_in_environment",
+                violation_error_code=NAME_TAKEN,
+                violation_error_message="This environment has a node group with this name already.",
             )
         ]
 
@@ -52,6 +106,8 @@ class NodeGroup(models.Model):
         return f"{self.environment.name} / {self.name}"
 
     def get_absolute_url(self) -> str:
+        if self.archived_at:
+            return reverse("archived", args=["group", self.pk])
         return reverse("group", args=[self.environment.name, self.name])
 
 
@@ -93,18 +149,26 @@ class Machine(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["address", "ssh_port"], name="machine_address_and_port")
         ]
+        indexes = [
+            models.Index(
+                fields=["id"],
+                condition=Q(host_key_confirmed_at=None) & ~Q(host_key=""),
+                name="machine_to_confirm",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.address if self.ssh_port == 22 else f"{self.address}:{self.ssh_port}"
 
 
-class Node(models.Model):
+class Node(Archivable):
     """One Redis or Valkey server on a machine.
 
     ``unit`` and ``config_path`` are set by hand only where several servers share a machine; else
     the facts say. ``client_addresses`` are the names and addresses that clients use: they go into
     the certificate. ``facts`` is what was last seen, without secrets; ``fault`` why the last look
-    failed ({reason, message, next_step}), empty when it did not.
+    failed ({reason, message, next_step}), empty when it did not. ``product``, ``version``,
+    ``system`` and ``fault_reason`` are what those say, None where they do not.
     """
 
     group = models.ForeignKey(NodeGroup, models.PROTECT, related_name="nodes")
@@ -119,13 +183,40 @@ class Node(models.Model):
     facts_at = models.DateTimeField(null=True, blank=True)
     looked_at = models.DateTimeField(null=True, blank=True)
     fault = models.JSONField(default=dict, blank=True)
+    product = _read_from("facts__server__product")
+    version = _read_from("facts__server__version")
+    system = _read_from("facts__os__name")
+    fault_reason = _read_from("fault__reason")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["group", "name"]
         constraints = [
-            models.UniqueConstraint(fields=["group", "name"], name="node_name_in_group"),
-            models.UniqueConstraint(fields=["machine", "unit"], name="one_node_a_unit"),
+            models.UniqueConstraint(
+                fields=["group", "name"],
+                condition=Q(archived_at=None),
+                name="node_name_in_group",
+                violation_error_code=NAME_TAKEN,
+                violation_error_message="This node group has a node with this name already.",
+            ),
+            models.UniqueConstraint(
+                fields=["machine", "unit"],
+                condition=Q(archived_at=None),
+                name="one_node_a_unit",
+                violation_error_message="A node with this machine and unit is registered already.",
+            ),
+        ]
+        indexes = [
+            # Lists leave out what is archived, and read no wide row to know it.
+            models.Index(fields=["name", "id"], condition=_LIVING, name="node_by_name"),
+            models.Index(fields=["product", "version"], condition=_LIVING, name="node_by_version"),
+            models.Index(fields=["system"], condition=_LIVING, name="node_by_system"),
+            models.Index(fields=["facts_at", "id"], condition=_LIVING, name="node_by_age"),
+            models.Index(
+                fields=["fault_reason"],
+                condition=_LIVING & Q(fault_reason__isnull=False),
+                name="node_faulty",
+            ),
         ]
 
     def __str__(self) -> str:

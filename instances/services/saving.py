@@ -6,6 +6,7 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import IntegrityError, models
 
 from instances.errors import Invalid
+from instances.models import NAME_TAKEN
 
 
 def save_clean(instance: models.Model, only: Iterable[str] | None = None) -> None:
@@ -31,5 +32,4 @@ def _field_of(name: str, error: ValidationError) -> str:
     """Return where an error belongs: a name that is taken among its like is the name's."""
     if name != NON_FIELD_ERRORS:
         return name
-    params = error.error_dict[name][0].params or {}
-    return "name" if "name" in params.get("unique_check", ()) else ""
+    return "name" if error.error_dict[name][0].code == NAME_TAKEN else ""
