@@ -86,8 +86,14 @@ class NodeInstallation(models.Model):
     ``baseline`` holds, by step, a layer for each run that changed something: {run, state}, the
     state being what that run would put back. Each layer is written before its change, a put-back
     drops it again, and an uninstall follows all of them. ``conditions`` are {type, status, reason,
-    message, generation, since}.
+    message, generation, since}; ``health`` is what they come to, ``not_after`` when the observed
+    certificate ends: what `addons.health` judges by.
     """
+
+    class Health(models.TextChoices):
+        OK = "ok"
+        BAD = "bad"
+        UNKNOWN = "unknown"
 
     installation = models.ForeignKey(Installation, models.PROTECT, related_name="nodes")
     node = models.ForeignKey(Node, models.PROTECT, related_name="installations")
@@ -96,10 +102,20 @@ class NodeInstallation(models.Model):
     observed = models.JSONField(default=dict)
     observed_at = models.DateTimeField(null=True, blank=True)
     conditions = models.JSONField(default=list)
+    health = models.CharField(max_length=8, choices=Health, default=Health.UNKNOWN)
+    not_after = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["installation", "node"], name="installed_once_a_node")
+        ]
+        indexes = [
+            models.Index(fields=["health", "not_after"], name="installed_by_health"),
+            # All that counting a group's nodes by state needs.
+            models.Index(
+                fields=["installation", "health", "observed_generation", "not_after"],
+                name="installed_state",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -168,6 +184,7 @@ class Run(models.Model):
         State.RESOLVED,
         State.DISCARDED,
     )
+    REPEATABLE = (State.PUT_BACK, State.REFUSED, State.RESOLVED)
 
     installation = models.ForeignKey(Installation, models.PROTECT, related_name="runs")
     action = models.CharField(max_length=32)

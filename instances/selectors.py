@@ -2,11 +2,22 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Prefetch, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import (
+    Count,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Window,
+)
+from django.db.models.functions import Cast, Coalesce, RowNumber
 
 from instances.errors import NotFound
 from instances.models import AuditEvent, Credential, Environment, Node, NodeGroup
+from instances.reached import HOST_KEY_UNCONFIRMED
 from instances.reason import Reason
 
 
@@ -46,17 +57,21 @@ def group_named(environment: str, name: str) -> NodeGroup:
     return found
 
 
-def environments_found(text: str = "") -> QuerySet[Environment]:
-    """Return the environments whose name or region holds the text, with their size.
+def environments_with_groups(found: QuerySet[Environment]) -> QuerySet[Environment]:
+    """Return environments with their groups, each with its ``node_count``.
 
-    Each has ``node_count``; its groups, each with its own, are fetched with it.
+    Args:
+        found: As few as a page shows.
     """
-    groups = NodeGroup.objects.annotate(node_count=Count("nodes")).order_by("name")
-    found = Environment.objects.annotate(node_count=Count("groups__nodes")).order_by("name")
-    found = found.prefetch_related(Prefetch("groups", groups))
-    if text:
-        found = found.filter(Q(name__icontains=text) | Q(region__icontains=text))
-    return found
+    return found.prefetch_related(Prefetch("groups", groups_sized().order_by("name")))
+
+
+def groups_sized() -> QuerySet[NodeGroup]:
+    """Return node groups with their ``node_count``."""
+    # A group at a time, from the index of names: a join would read every node's row.
+    nodes = Node.objects.filter(group=OuterRef("pk")).order_by().values("group")
+    counted = Subquery(nodes.annotate(count=Count("pk")).values("count"))
+    return NodeGroup.objects.annotate(node_count=Coalesce(counted, 0))
 
 
 def holding(text: str, *fields: str) -> Q:
@@ -103,6 +118,11 @@ def nodes_holding(text: str) -> QuerySet[Node]:
     )
 
 
+def nodes_listed() -> QuerySet[Node]:
+    """Return nodes for a list: with their machines and where they belong."""
+    return Node.objects.select_related("machine", "group__environment").defer("server_password")
+
+
 def nodes_of_group(group: NodeGroup) -> QuerySet[Node]:
     """Return a group's nodes with their machines, without their passwords."""
     return (
@@ -113,14 +133,38 @@ def nodes_of_group(group: NodeGroup) -> QuerySet[Node]:
     )
 
 
+def first_nodes(groups: Iterable[NodeGroup], most: int) -> list[Node]:
+    """Return the first nodes of each group by name, with their machines."""
+    place = Window(RowNumber(), partition_by=F("group"), order_by="name")
+    chosen = (
+        Node.objects.filter(group__in=list(groups)).annotate(place=place).filter(place__lte=most)
+    )
+    # By key first: a window drags every column along that is asked for beside it.
+    return list(
+        nodes_listed().filter(pk__in=list(chosen.values_list("pk", flat=True))).order_by("name")
+    )
+
+
+def server_versions() -> list[tuple[str, str]]:
+    """Return what servers there are: product and version."""
+    known = Node.objects.exclude(version=None).exclude(product=None)
+    return list(known.order_by("product", "version").values_list("product", "version").distinct())
+
+
+def systems() -> list[str]:
+    """Return the names of the operating systems there are."""
+    known = Node.objects.exclude(system=None).order_by("system")
+    return list(known.values_list("system", flat=True).distinct())
+
+
 def nodes_with_fault() -> QuerySet[Node]:
     """Return the nodes whose last look failed, the longest-standing fault first.
 
     Those that only wait for their host key to be confirmed are not among them.
     """
     return (
-        Node.objects.exclude(fault={})
-        .exclude(Q(machine__host_key_confirmed_at=None) & ~Q(machine__host_key=""))
+        Node.objects.filter(fault_reason__isnull=False)
+        .exclude(HOST_KEY_UNCONFIRMED)
         .select_related("machine", "group__environment")
         .defer("server_password", "facts")
         .order_by("looked_at", "pk")
@@ -130,8 +174,7 @@ def nodes_with_fault() -> QuerySet[Node]:
 def nodes_with_unconfirmed_host_key() -> QuerySet[Node]:
     """Return the nodes whose machine showed a host key that nobody has compared."""
     return (
-        Node.objects.filter(machine__host_key_confirmed_at=None)
-        .exclude(machine__host_key="")
+        Node.objects.filter(HOST_KEY_UNCONFIRMED)
         .select_related("machine", "group__environment")
         .defer("server_password", "facts")
         .order_by("group__environment__name", "group__name", "name")

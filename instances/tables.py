@@ -1,19 +1,122 @@
-"""How the audit log is narrowed."""
+"""How lists of what exists, and the audit log, are narrowed and sorted."""
+
+from typing import Any
 
 import django_filters
 from django.db.models import Q, QuerySet
 
-from instances.models import AuditEvent
+from instances.models import AuditEvent, Environment, Node, NodeGroup
+from instances.reached import Reached, reached
+from instances.selectors import holding, server_versions, systems
+from instances.sorting import SortFilter
 
 
-class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
-    """Events by who, what and any text."""
+class EnvironmentFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter has no types
+    """Environments by name or region."""
+
+    q = django_filters.CharFilter(label="Name or region", method="with_words")
+    sort = SortFilter(
+        {"name": ("name",), "region": ("region", "name"), "made": ("created_at", "pk")}
+    )
+
+    def with_words(
+        self, found: QuerySet[Environment], _name: str, text: str
+    ) -> QuerySet[Environment]:
+        """Keep the environments with each word in name or region."""
+        return found.filter(holding(text, "name", "region"))
+
+
+class GroupFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Groups of one environment by name."""
+
+    q = django_filters.CharFilter(label="Name", field_name="name", lookup_expr="icontains")
+    sort = SortFilter(
+        {"name": ("name",), "size": ("node_count", "name"), "made": ("created_at", "pk")}
+    )
+
+
+class NodeFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Nodes by name, state, server and system; each order ends unique."""
+
+    q = django_filters.CharFilter(label="Name or address", method="with_words")
+    state = django_filters.ChoiceFilter(
+        label="State", choices=Reached.choices, empty_label="Any", method="in_state"
+    )
+    server = django_filters.ChoiceFilter(label="Server", empty_label="Any", method="with_server")
+    system = django_filters.ChoiceFilter(label="System", empty_label="Any")
+    sort = SortFilter(
+        {
+            "name": ("name", "pk"),
+            "place": ("group__environment__name", "group__name", "name"),
+            "server": ("product", "version", "pk"),
+            "seen": ("facts_at", "pk"),
+        }
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        servers = [f"{product} {version}" for product, version in server_versions()]
+        self.filters["server"].extra["choices"] = [(each, each.capitalize()) for each in servers]
+        self.filters["system"].extra["choices"] = [(each, each) for each in systems()]
+
+    def with_words(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
+        """Keep the nodes with each word in their name or their machine's address."""
+        return found.filter(holding(text, "name", "machine__address"))
+
+    def in_state(self, found: QuerySet[Node], _name: str, state: str) -> QuerySet[Node]:
+        """Keep the nodes that are known so far."""
+        return found.filter(reached(state))
+
+    def with_server(self, found: QuerySet[Node], _name: str, server: str) -> QuerySet[Node]:
+        """Keep the nodes with this product and version."""
+        product, _, version = server.partition(" ")
+        return found.filter(product=product, version=version)
+
+
+class PlaceFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Nodes by the beginning of their environment's and their group's name."""
+
+    environment = django_filters.CharFilter(label="Environment", method="in_environment")
+    group = django_filters.CharFilter(label="Node group", method="in_group")
+
+    def in_environment(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
+        """Keep the nodes of environments whose name begins so."""
+        within = Environment.objects.filter(name__istartswith=text.strip())
+        return found.filter(group__in=NodeGroup.objects.filter(environment__in=within))
+
+    def in_group(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
+        """Keep the nodes of groups whose name begins so."""
+        return found.filter(group__in=NodeGroup.objects.filter(name__istartswith=text.strip()))
+
+
+WHATS = (
+    ("environment.", "Environments"),
+    ("group.", "Node groups"),
+    ("node.", "Nodes"),
+    ("machine.", "Machines"),
+    ("credential.", "SSH keys"),
+    ("authority.", "Authorities"),
+    ("run.", "Runs"),
+    ("administrator.", "Administrators"),
+)
+"""What a verb begins with, and what that is about."""
+
+
+class AuditFilter(django_filters.FilterSet):  # type: ignore[misc]
+    """Events by who, what, when and any text."""
 
     actor = django_filters.CharFilter(field_name="actor_name", label="Who", lookup_expr="iexact")
-    verb = django_filters.CharFilter(label="What", lookup_expr="istartswith")
-    q = django_filters.CharFilter(label="Text", method="holding")
+    verb = django_filters.ChoiceFilter(
+        label="About", choices=WHATS, empty_label="Anything", lookup_expr="startswith"
+    )
+    since = django_filters.DateFilter(label="From", field_name="at", lookup_expr="date__gte")
+    until = django_filters.DateFilter(label="To", field_name="at", lookup_expr="date__lte")
+    q = django_filters.CharFilter(label="Text", method="with_words")
+    sort = SortFilter({"newest": ("-at", "-pk")})
 
-    def holding(self, events: QuerySet[AuditEvent], _name: str, text: str) -> QuerySet[AuditEvent]:
+    def with_words(
+        self, events: QuerySet[AuditEvent], _name: str, text: str
+    ) -> QuerySet[AuditEvent]:
         """Keep the events whose target, verb or source holds the text."""
         return events.filter(
             Q(target__icontains=text) | Q(verb__icontains=text) | Q(source__icontains=text)

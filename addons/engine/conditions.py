@@ -1,6 +1,6 @@
 """Conditions: what is so on a node, why, and since when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,4 +36,13 @@ def merge(old: list[Mapping[str, Any]], new: Condition) -> list[dict[str, Any]]:
     return [*kept, row]
 
 
-__all__ = ["Condition", "Reason", "merge"]
+def decisive(conditions: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the condition that decides: the first that is false, else unknown, else true."""
+    for status in ("false", "unknown", "true"):
+        for condition in conditions:
+            if condition["status"] == status:
+                return condition
+    return None
+
+
+__all__ = ["Condition", "Reason", "decisive", "merge"]

@@ -9,6 +9,7 @@ from addons.actions import UNINSTALL
 from addons.catalogue import addon_named
 from addons.engine.conditions import Condition, merge
 from addons.engine.step import Preview, State
+from addons.health import ending, health_of
 from addons.models import NodeInstallation, Run, RunNode
 from instances.errors import fault
 from instances.models import Node
@@ -117,4 +118,6 @@ class NodeResults:
         installed.observed = {k: v for k, v in observation.items() if k != "condition"}
         installed.observed_at = now
         installed.observed_generation = generation
+        installed.health = health_of(installed.conditions)
+        installed.not_after = ending(installed.observed)
         installed.save()

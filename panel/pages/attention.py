@@ -1,12 +1,15 @@
 """What needs a person now, the gravest first, each with the one thing that helps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.urls import reverse
+from django.utils.timezone import localtime
 
-from addons.models import NodeInstallation, Run
-from addons.selectors import node_installations_numbered, runs_in_need
+from addons.health import installations_ending, rows_not_as_wanted
+from addons.models import Installation, NodeInstallation, Run
+from addons.selectors import runs_in_need
 from instances.models import Node
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
 from panel.pages.names import action_title
@@ -14,6 +17,8 @@ from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, ru
 
 MOST = 8
 """How many lines of one sort are shown; the rest is counted."""
+SOON = timedelta(days=21)
+"""How long before its end a certificate asks to be renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +48,16 @@ class Attention:
     more: int
 
 
-def attention(observed: Iterable[NodeInstallation]) -> Attention:
+def attention(now: datetime) -> Attention:
     """Collect it.
 
     Args:
-        observed: What was observed of all installed add-ons; read once a page.
+        now: The present time.
     """
     sorts = [
         _cut([_run(run) for run in runs_in_need()[: MOST + 1]]),
-        _observed_badly(observed),
+        _cut([_observed(row) for row in rows_not_as_wanted(now)[: MOST + 1]]),
+        _cut([_ending(each) for each in installations_ending(now, now + SOON)[: MOST + 1]]),
         _cut([_host_key(node) for node in nodes_with_unconfirmed_host_key()[: MOST + 1]]),
         _cut([_fault(node) for node in nodes_with_fault()[: MOST + 1]]),
     ]
@@ -59,12 +65,6 @@ def attention(observed: Iterable[NodeInstallation]) -> Attention:
     order = (BAD, WAIT)
     matters.sort(key=lambda m: order.index(m.shown.kind) if m.shown.kind in order else len(order))
     return Attention(matters, sum(more for _, more in sorts))
-
-
-def _observed_badly(observed: Iterable[NodeInstallation]) -> tuple[list[Matter], int]:
-    bad = [row.pk for row in observed if row_shown(row, row.installation).kind == BAD]
-    rows = node_installations_numbered(bad[:MOST])
-    return [_observed(row) for row in rows], len(bad[MOST:])
 
 
 def _cut(matters: list[Matter]) -> tuple[list[Matter], int]:
@@ -97,6 +97,19 @@ def _observed(row: NodeInstallation) -> Matter:
         why=shown.why,
         button="Open",
         url=reverse("group-addons", args=[group.environment.name, group.name]),
+    )
+
+
+def _ending(installation: Installation) -> Matter:
+    group, count = installation.group, installation.ending_count  # type: ignore[attr-defined]
+    ends_at = installation.ends_at  # type: ignore[attr-defined]
+    certificates = "A certificate" if count == 1 else f"{count} certificates"
+    return Matter(
+        shown=Shown(WAIT, "Ends soon", "", ends_at),
+        what=f"{certificates} in {group} will expire soon",
+        why=f"{'It ends' if count == 1 else 'The first ends'} on {localtime(ends_at):%-d %B %Y}.",
+        button="Renew",
+        url=reverse("group-install", args=[group.environment.name, group.name, installation.addon]),
     )
 
 

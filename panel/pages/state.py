@@ -1,18 +1,19 @@
 """States as pages show them: a kind that chooses the colour, always with a word beside it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
+from addons.engine.conditions import decisive
 from addons.models import Installation, NodeInstallation, Run, RunNode
 from instances.models import Node
+from instances.reached import NO_ANSWER
 
 OK, WAIT, BAD, RUN, UNKNOWN = "ok", "wait", "bad", "run", "unknown"
 _GRAVITY = (BAD, WAIT, UNKNOWN, RUN, OK)
-_NO_ANSWER = frozenset(
-    {"Unreachable", "ConnectionRefused", "ConnectTimeout", "NoRoute", "ConnectionLost"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def node_shown(node: Node) -> Shown:
         return Shown(WAIT, "Host key to confirm", "The panel does not log in before that.")
     if node.fault:
         message = str(node.fault.get("message", ""))
-        if node.fault.get("reason") in _NO_ANSWER:
+        if node.fault.get("reason") in NO_ANSWER:
             return Shown(UNKNOWN, "No answer", message, node.looked_at)
         return Shown(BAD, "Needs a look", message, node.looked_at)
     if node.facts_at is None:
@@ -57,26 +58,22 @@ def node_shown(node: Node) -> Shown:
     return Shown(OK, "Reachable", "", node.facts_at)
 
 
-def installed_shown(
-    conditions: Sequence[Mapping[str, Any]], observed_at: datetime | None, seen: int, wanted: int
-) -> Shown:
-    """Return the state of an add-on on one node, from its conditions and nothing else.
+def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
+    """Return the state of an add-on on one node, from what was observed and nothing else.
 
-    Args:
-        conditions: As `NodeInstallation.conditions` holds them.
-        observed_at: When that was observed.
-        seen: The generation of the settings that was looked at.
-        wanted: The generation that is wanted.
+    It says in words what `addons.health` says in SQL.
     """
-    if observed_at is None or not conditions:
+    at, condition = row.observed_at, decisive(row.conditions)
+    if at is None or condition is None:
         return Shown(UNKNOWN, "Not observed")
-    for status, kind in (("false", BAD), ("unknown", UNKNOWN)):
-        for condition in conditions:
-            if condition["status"] == status:
-                return Shown(kind, _worded(condition), str(condition["message"]), observed_at)
-    if seen < wanted:
-        return Shown(UNKNOWN, "Not observed", "The settings have changed since.", observed_at)
-    return Shown(OK, "Verified", str(conditions[0]["message"]), observed_at)
+    if condition["status"] != "true":
+        kind = BAD if condition["status"] == "false" else UNKNOWN
+        return Shown(kind, _worded(condition), str(condition["message"]), at)
+    if row.not_after and row.not_after <= timezone.now():
+        return Shown(BAD, "Expired", "The certificate that was seen has ended since.", at)
+    if row.observed_generation < installation.generation:
+        return Shown(UNKNOWN, "Not observed", "The settings have changed since.", at)
+    return Shown(OK, "Verified", str(condition["message"]), at)
 
 
 def _worded(condition: Mapping[str, Any]) -> str:
@@ -88,13 +85,6 @@ def worded(code: str) -> str:
     """Return a reason's CamelCase code as words: ``ChainInvalid`` becomes ``Chain invalid``."""
     words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in code)
     return words.strip().capitalize()
-
-
-def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
-    """Return the state of an add-on on one node."""
-    return installed_shown(
-        row.conditions, row.observed_at, row.observed_generation, installation.generation
-    )
 
 
 _RUN_KINDS: Mapping[str, str] = {

@@ -1,6 +1,7 @@
 """What the templates are written with: icons, states, times, form fields."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -92,6 +93,29 @@ def until(moment: str | datetime | None) -> SafeString:
         at.strftime("%Y-%m-%d %H:%M:%S %Z"),
         words,
     )
+
+
+@register.inclusion_tag("components/sort_header.html", takes_context=True)
+def sort_header(context: Mapping[str, Any], title: str, name: str) -> dict[str, str]:
+    """Draw a column's heading: a link that sorts by it, and the other way where it does already.
+
+    Where a list has no ``filter``, it is only a heading.
+
+    Args:
+        context: Of the page; its ``filter`` has a `SortFilter` with this name among its orders.
+        title: The heading.
+        name: The order.
+    """
+    found = context.get("filter")
+    if not found:
+        return {"title": title, "address": "", "way": ""}
+    now = found.data.get("sort") or found.filters["sort"].usual
+    turned = f"-{name}" if now == name else name
+    query = context["request"].GET.copy()
+    query.pop("page", None)
+    query["sort"] = turned
+    ways = {name: "ascending", f"-{name}": "descending"}
+    return {"title": title, "address": f"?{query.urlencode()}", "way": ways.get(now, "")}
 
 
 @register.simple_tag

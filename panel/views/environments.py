@@ -1,55 +1,62 @@
 """Environments and node groups: lists, pages, and the forms that make them."""
 
-from django.core.paginator import Paginator
+from collections import defaultdict
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
-from addons.selectors import observations
 from instances.errors import DomainError
 from instances.forms import EnvironmentForm, GroupForm
-from instances.models import Environment, Node
-from instances.selectors import environments_found
+from instances.models import Environment
+from instances.selectors import environments_with_groups, first_nodes, groups_sized
 from instances.services import (
     environment_create,
     environment_update,
     group_create,
     group_rename,
 )
-from panel.pages.overview import environment_lines
-from panel.pages.state import node_shown
+from instances.tables import EnvironmentFilter, GroupFilter
+from panel.pages.nodes import NodeLine, node_lines
+from panel.pages.overview import environment_lines, group_lines
 from panel.views.groups import group_or_404
+from panel.views.lists import listed
 from panel.views.requests import actor_of, refuse
 
 PAGE = 25
+GROUPS = 10
+FIRST = 5
+"""How many nodes of a group its environment's page shows."""
 
 
 @require_safe
 def environments(request: HttpRequest) -> HttpResponse:
     """List environments, a page at a time."""
-    text = request.GET.get("q", "").strip()
-    page = Paginator(environments_found(text), PAGE).get_page(request.GET.get("page"))
-    shown = list(page.object_list)
-    lines = environment_lines(shown, observations(each.pk for each in shown))
-    return render(request, "environments/list.html", {"page": page, "lines": lines, "text": text})
+    found = EnvironmentFilter(request.GET, queryset=Environment.objects.all())
+    context = listed(request, found, PAGE)
+    shown = environments_with_groups(context["page"].object_list)
+    context["lines"] = environment_lines(shown, timezone.now())
+    return render(request, "environments/list.html", context)
 
 
 @require_safe
 def environment(request: HttpRequest, name: str) -> HttpResponse:
-    """Show an environment: its groups, and the nodes of each."""
-    found = get_object_or_404(environments_found(), name=name)
-    line = environment_lines([found], observations([found.pk]))[0]
-    nodes = (
-        Node.objects.filter(group__environment=found)
-        .select_related("machine")
-        .defer("server_password")
-        .order_by("name")
-    )
-    by_group: dict[int, list[object]] = {}
-    for node in nodes:
-        by_group.setdefault(node.group_id, []).append((node, node_shown(node)))
-    groups = [(each, by_group.get(each.group.pk, [])) for each in line.groups]
-    return render(request, "environments/detail.html", {"line": line, "groups": groups})
+    """Show an environment: its groups, and the first nodes of each."""
+    found = get_object_or_404(Environment, name=name)
+    groups = groups_sized().filter(environment=found)
+    context = listed(request, GroupFilter(request.GET, queryset=groups), GROUPS)
+    lines = group_lines(context["page"].object_list, timezone.now())
+    nodes: defaultdict[int, list[NodeLine]] = defaultdict(list)
+    for line in node_lines(first_nodes((each.group for each in lines), FIRST)):
+        nodes[line.node.group_id].append(line)
+    context |= {
+        "environment": found,
+        "groups": [(line, nodes[line.group.pk]) for line in lines],
+        # One that fits on the page needs no filters.
+        "many": context["narrowed"] or context["page"].paginator.num_pages > 1,
+    }
+    return render(request, "environments/detail.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

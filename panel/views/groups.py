@@ -6,14 +6,20 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from addons.selectors import installations_on, node_installations, runs_listed
+from addons.tables import GroupNodeFilter
 from instances.models import NodeGroup
-from instances.selectors import nodes_of_group, nodes_with_unconfirmed_host_key
+from instances.selectors import (
+    nodes_listed,
+    nodes_of_group,
+    nodes_with_unconfirmed_host_key,
+)
 from panel.pages.cards import cards_of
 from panel.pages.connect import connect_page
+from panel.pages.nodes import node_lines
 from panel.pages.runs import run_lines
-from panel.pages.state import node_shown
+from panel.views.lists import listed
 
-NODES = 100
+NODES = 50
 RUNS = 25
 
 
@@ -28,13 +34,14 @@ def group_or_404(environment: str, name: str) -> NodeGroup:
 def group(request: HttpRequest, environment: str, name: str) -> HttpResponse:
     """Show the nodes of a group."""
     found = group_or_404(environment, name)
-    page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
-    context = {
+    nodes = nodes_listed().filter(group=found)
+    context = listed(request, GroupNodeFilter(request.GET, queryset=nodes))
+    context |= {
         "group": found,
-        "page": page,
-        "nodes": [(node, node_shown(node)) for node in page.object_list],
-        "node_count": page.paginator.count,
+        "nodes": node_lines(context["page"].object_list),
+        "node_count": found.nodes.count(),
         "keys_to_compare": nodes_with_unconfirmed_host_key().filter(group=found).count(),
+        "many": context["narrowed"] or context["page"].paginator.num_pages > 1,
     }
     return render(request, "groups/nodes.html", context)
 

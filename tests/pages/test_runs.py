@@ -27,14 +27,14 @@ INSTALL = "/environments/shop/cache/addons/encryption/install/"
 
 def defaults(signed_in: Client) -> dict[str, str]:
     form = signed_in.get(INSTALL).context["form"]
-    return {name: str(form[name].value() or "") for name in form.fields}
+    return {name: str(form[name].value() or "") for name in form.fields} | {"groups": "cache"}
 
 
 def test_the_install_form_makes_a_preview_and_changes_nothing(
     signed_in: Client, world: World
 ) -> None:
     world.group("shop", "cache")
-    wanted = {**SETTINGS, "key_type": defaults(signed_in)["key_type"]}
+    wanted = {**SETTINGS, "groups": "cache", "key_type": defaults(signed_in)["key_type"]}
     response = signed_in.post(INSTALL, wanted)
     run = Run.objects.get()
     assert response["Location"] == run.get_absolute_url()
@@ -270,7 +270,7 @@ def test_a_stuck_run_is_resolved_with_a_note(signed_in: Client, world: World) ->
     assert AuditEvent.objects.get(verb="run.resolve").detail == {"note": "deleted the rule"}
 
 
-def test_runs_are_narrowed_by_state_environment_and_whether_they_work(
+def test_runs_are_narrowed_by_state_environment_action_person_and_whether_they_work(
     signed_in: Client, world: World
 ) -> None:
     done = world.run(world.group("shop", "cache"), Run.State.SUCCEEDED)
@@ -279,6 +279,14 @@ def test_runs_are_narrowed_by_state_environment_and_whether_they_work(
         "?state=succeeded": [done],
         "?environment=bank": [works],
         "?under_way=true": [works],
+        "?what=encryption:install": [works, done],
+        "?what=encryption:uninstall": [],
+        "?what=nonsense": [],
+        "?by=ADA": [works, done],
+        "?by=bob": [],
+        "?sort=-newest": [done, works],
+        "?sort=state": [works, done],
+        "?sort=nonsense": [],
         "?environment=nowhere": [],
         "": [works, done],
     }
@@ -287,9 +295,48 @@ def test_runs_are_narrowed_by_state_environment_and_whether_they_work(
         assert [line.run for line in lines] == expected, query
 
 
+@pytest.mark.parametrize("state", [Run.State.PUT_BACK, Run.State.REFUSED, Run.State.RESOLVED])
+def test_a_run_that_failed_is_retried_by_a_new_preview_with_the_same_settings(
+    state: Run.State, signed_in: Client, world: World
+) -> None:
+    run = world.run(world.group("shop", "cache"), state)
+    Run.objects.update(spec={"tls_port": 6399, "networks": ["10.9.0.0/16"]})
+    assert ">Retry</button>" in signed_in.get(run.get_absolute_url()).content.decode()
+    response = signed_in.post(f"/runs/{run.pk}/repeat/")
+    again = Run.objects.latest("pk")
+    assert response["Location"] == again.get_absolute_url()
+    assert again.state == Run.State.PREVIEWING
+    assert (again.action, again.spec["tls_port"], again.spec["networks"]) == (
+        "install",
+        6399,
+        ["10.9.0.0/16"],
+    )
+    assert AuditEvent.objects.get(verb="run.repeat").detail == {"of": run.pk}
+
+
+@pytest.mark.parametrize("state", [Run.State.SUCCEEDED, Run.State.RUNNING, Run.State.STUCK])
+def test_only_a_run_that_failed_is_retried(
+    state: Run.State, signed_in: Client, world: World
+) -> None:
+    run = world.run(world.group("shop", "cache"), state)
+    assert ">Retry</button>" not in signed_in.get(run.get_absolute_url()).content.decode()
+    response = signed_in.post(f"/runs/{run.pk}/repeat/", follow=True)
+    assert b"nothing to retry" in response.content
+    assert Run.objects.count() == 1
+
+
+def test_an_uninstall_is_not_retried_where_nothing_is_installed_any_more(
+    signed_in: Client, world: World
+) -> None:
+    run = world.run(world.group("shop", "cache"), Run.State.PUT_BACK, action="uninstall")
+    response = signed_in.post(f"/runs/{run.pk}/repeat/", follow=True)
+    assert b"is not installed on" in response.content
+    assert Run.objects.count() == 1
+
+
 def test_the_audit_log_is_narrowed_by_who_what_and_text(signed_in: Client, world: World) -> None:
     world.group("shop", "cache")
-    assert len(signed_in.get("/audit/?verb=group.create").context["events"]) == 1
+    assert len(signed_in.get("/audit/?verb=group.").context["events"]) == 1
     assert len(signed_in.get("/audit/?actor=ada&q=cache-1").context["events"]) == 1
     assert len(signed_in.get("/audit/?actor=nobody").context["events"]) == 0
 

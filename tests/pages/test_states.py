@@ -3,13 +3,19 @@
 from django.test import Client
 from django.utils import timezone
 
-from addons.models import NodeInstallation
-from panel.pages.state import installed_shown
+from addons.health import Counts
+from addons.models import Installation, NodeInstallation
+from panel.pages.state import row_shown
 from tests.pages.world import VERIFIED, WRONG, World, condition
 
 
 def kind(*conditions: dict[str, object], observed: bool = True, seen: int = 1) -> str:
-    return installed_shown(conditions, timezone.now() if observed else None, seen, 1).kind
+    row = NodeInstallation(
+        conditions=list(conditions),
+        observed_at=timezone.now() if observed else None,
+        observed_generation=seen,
+    )
+    return row_shown(row, Installation(generation=1)).kind
 
 
 def test_a_verified_condition_is_ok_and_nothing_else_is() -> None:
@@ -23,7 +29,8 @@ def test_a_verified_condition_is_ok_and_nothing_else_is() -> None:
 
 
 def test_a_reason_is_shown_in_words() -> None:
-    shown = installed_shown([WRONG], timezone.now(), 1, 1)
+    row = NodeInstallation(conditions=[WRONG], observed_at=timezone.now())
+    shown = row_shown(row, Installation(generation=0))
     assert (shown.word, shown.why) == ("Chain invalid", WRONG["message"])
 
 
@@ -39,6 +46,7 @@ def test_a_card_is_green_only_when_each_node_was_seen(signed_in: Client, world: 
         installation=row.installation,
         node=group.nodes.get(name="cache-3"),
         conditions=[VERIFIED],
+        health="ok",
         observed_at=timezone.now(),
         observed_generation=1,
         observed=row.observed,
@@ -56,9 +64,8 @@ def test_the_dashboard_counts_what_was_verified_and_no_more(
 ) -> None:
     world.installed(world.group("shop", "cache", nodes=4), VERIFIED, WRONG, None)
     context = signed_in.get("/").context
-    assert context["verified"] == 1
-    assert context["not_as_wanted"] == 1
-    assert context["node_count"] == 4
+    assert context["counts"] == Counts(installed=3, verified=1, bad=1)
+    assert context["there"].nodes == 4
     assert context["environments"][0].shown.kind == "bad"
 
 

@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from addons.health import health_of
+from addons.archiving import place_archive
 from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
@@ -21,6 +24,7 @@ from instances.services import (
 PASSWORD = "the-redis-password-that-no-page-shows"
 BEFORE = "the-before-state-that-no-page-shows"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Hn6m3wz5bJ0QvEovvqNqk2b1mRkqfZ8cM2n9n3n3n"
+BUNDLE = UUID("6f1c2a58-6d1e-4d5b-9d0c-3c2f8f4f9a10")
 SPEC = {"tls_port": 6380, "networks": ["10.0.0.0/8"]}
 FACTS = {
     "os": {"name": "Debian GNU/Linux 12 (bookworm)"},
@@ -134,6 +138,8 @@ class World:
                 else {},
                 observed_at=timezone.now() if each else None,
                 conditions=[each] if each else [],
+                health=health_of([each] if each else []),
+                not_after=timezone.now() + timedelta(days=364, hours=1) if each else None,
                 baseline={"configuration": [{"run": 1, "state": {"line": BEFORE}}]},
             )
         return installation
@@ -165,6 +171,38 @@ class World:
             state={"line": BEFORE} if kind == "before" else {},
         )
 
+    def bundles(self, cache: NodeGroup, queue: NodeGroup) -> dict[str, str]:
+        """Make two runs of one click in each phase and return the addresses of their pages."""
+        State = Run.State  # noqa: N806
+        phases = {
+            "looking": (State.PREVIEWING, State.PREVIEWED),
+            "ready": (State.PREVIEWED, State.REFUSED),
+            "refused": (State.REFUSED, State.REFUSED),
+            "discarded": (State.DISCARDED, State.DISCARDED),
+            "running": (State.RUNNING, State.QUEUED),
+            "half": (State.SUCCEEDED, State.PUT_BACK),
+            "stuck": (State.STUCK, State.PREVIEWED),
+        }
+        failure = {"node": "queue-1", "step": "verify", "reason": "No", "message": "it failed"}
+        pages = {}
+        for phase, states in phases.items():
+            bundle = uuid4()
+            for group, state in zip((cache, queue), states, strict=True):
+                begun = state in {State.RUNNING, State.SUCCEEDED, State.PUT_BACK, State.STUCK}
+                bad = state in {State.REFUSED, State.PUT_BACK, State.STUCK}
+                run = self.run(
+                    group,
+                    state,
+                    bundle=bundle,
+                    started_at=timezone.now() if begun else None,
+                    failure=failure if bad else {},
+                )
+                if begun:
+                    node = group.nodes.order_by("name")[0]
+                    self.record(run, node, "certificate", "applied", "it is written")
+            pages[f"bundle {phase}"] = f"/runs/together/{bundle}/"
+        return pages
+
     def everything(self) -> dict[str, str]:
         """Make one of each state and return the addresses of all pages, by name."""
         cache = self.group("shop", "cache")
@@ -189,7 +227,10 @@ class World:
             self.record(run, first, "verify", "failed", "it failed")
         runs["uninstalling"] = self.run(cache, Run.State.PREVIEWED, action="uninstall")
         pages = {f"run {name}": run.get_absolute_url() for name, run in runs.items()}
+        old = self.group("old", "cache", nodes=1)
+        place_archive(actor=self.actor, place=old.environment, now=timezone.now())
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
+        pages |= self.bundles(cache, queue)
         pages |= {f"node {name}": f"/nodes/{node.pk}/" for name, node in nodes.items()}
         pages |= {
             "node edit": f"/nodes/{first.pk}/edit/",
@@ -211,6 +252,14 @@ class World:
             "node add": "/environments/shop/queue/nodes/add/",
             "environment edit": "/environments/shop/-/edit/",
             "environment remove": "/environments/shop/-/remove/",
+            "environment archive": "/environments/shop/-/archive/",
+            "group archive": "/environments/shop/cache/archive/",
+            "node archive": f"/nodes/{first.pk}/archive/",
+            "archive": "/archive/",
+            "archive nothing": "/archive/?q=nowhere",
+            "archived environment": f"/archive/environment/{old.environment_id}/",
+            "archived group": f"/archive/group/{old.pk}/",
+            "archived node": f"/archive/node/{Node.recorded.get(group=old).pk}/",
             "group edit": "/environments/shop/queue/edit/",
             "group remove": "/environments/shop/cache/remove/",
             "node remove": f"/nodes/{first.pk}/remove/",
@@ -219,6 +268,10 @@ class World:
             "host keys none": "/environments/shop/cache/host-keys/",
             "keys": "/keys/",
             "key add": "/keys/-/add/",
+            "add-ons": "/addons/",
+            "add-on": "/addons/encryption/",
+            "install where": "/addons/encryption/install/?environment=nowhere",
+            "install from add-ons": "/addons/encryption/install/?environment=shop",
             "runs": "/runs/",
             "search": "/search/",
             "search found": "/search/?q=queue",

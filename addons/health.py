@@ -1,0 +1,119 @@
+"""Whether an add-on is as it should be on a node: what lists count and narrow by, in SQL.
+
+`panel.pages.state.row_shown` says the same of one row, in words; a test holds the two together.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, F, Min, Q, QuerySet
+
+from addons.engine.conditions import decisive
+from addons.models import Installation, NodeInstallation
+from instances.models import Node, NodeGroup
+
+_Health = NodeInstallation.Health
+_HEALTH = {"true": _Health.OK, "false": _Health.BAD, "unknown": _Health.UNKNOWN}
+
+
+def health_of(conditions: Sequence[Mapping[str, Any]]) -> NodeInstallation.Health:
+    """Return what conditions come to; unknown where there are none."""
+    condition = decisive(conditions)
+    return _HEALTH[condition["status"]] if condition else _Health.UNKNOWN
+
+
+def ending(observed: Mapping[str, Any]) -> datetime | None:
+    """Return when the certificate that was observed ends; None where none was."""
+    moment = observed.get("not_after")
+    return datetime.fromisoformat(moment) if moment else None
+
+
+def as_wanted(now: datetime) -> Q:
+    """Return the condition of rows that were verified with the wanted settings and still hold.
+
+    Args:
+        now: A certificate that ends by then has expired.
+    """
+    current = Q(observed_generation__gte=F("installation__generation"))
+    return Q(health=_Health.OK) & current & (Q(not_after=None) | Q(not_after__gt=now))
+
+
+def not_as_wanted(now: datetime) -> Q:
+    """Return the condition of rows that were seen otherwise, or whose certificate has expired."""
+    return Q(health=_Health.BAD) | Q(health=_Health.OK, not_after__lte=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Nodes with an add-on.
+
+    Args:
+        installed: All of them.
+        verified: Those that are as wanted.
+        bad: Those that are not; the rest is unknown.
+    """
+
+    installed: int = 0
+    verified: int = 0
+    bad: int = 0
+
+
+def _counts(now: datetime) -> dict[str, Count]:
+    return {
+        "installed": Count("pk"),
+        "verified": Count("pk", filter=as_wanted(now)),
+        "bad": Count("pk", filter=not_as_wanted(now)),
+    }
+
+
+def installed() -> QuerySet[NodeInstallation]:
+    """Return what is installed on nodes; not what only a preview or a failed install left."""
+    return NodeInstallation.objects.filter(installation__generation__gt=0)
+
+
+def fleet_counts(addon: str, now: datetime) -> Counts:
+    """Count the nodes with an add-on."""
+    return Counts(**installed().filter(installation__addon=addon).aggregate(**_counts(now)))
+
+
+def group_counts(addon: str, groups: Iterable[NodeGroup], now: datetime) -> dict[int, Counts]:
+    """Count the nodes with an add-on in each of some groups, by the group's key."""
+    rows = installed().filter(installation__addon=addon, installation__group__in=list(groups))
+    counted = rows.values("installation__group").annotate(**_counts(now)).order_by()
+    return {
+        group: Counts(*numbers)
+        for group, *numbers in counted.values_list("installation__group", *_counts(now))
+    }
+
+
+def rows_on(addon: str, nodes: Iterable[Node]) -> QuerySet[NodeInstallation]:
+    """Return an add-on's rows on nodes, without the way back and the details."""
+    rows = installed().filter(installation__addon=addon, node__in=list(nodes))
+    return rows.select_related("installation").defer("baseline", "observed")
+
+
+def rows_not_as_wanted(now: datetime) -> QuerySet[NodeInstallation]:
+    """Return what is not as it should be, with where that is, without the way back."""
+    return (
+        installed()
+        .filter(not_as_wanted(now))
+        .select_related("node", "installation__group__environment")
+        .defer("baseline", "node__server_password", "node__facts")
+        .order_by("pk")
+    )
+
+
+def installations_ending(now: datetime, until: datetime) -> QuerySet[Installation]:
+    """Return the installations with verified certificates that end by then, the first one first.
+
+    Each has ``ending_count``, and ``ends_at``: when the first one does.
+    """
+    soon = Q(nodes__health=_Health.OK, nodes__not_after__gt=now, nodes__not_after__lte=until)
+    return (
+        Installation.objects.filter(soon, generation__gt=0)
+        .select_related("group__environment")
+        .annotate(ending_count=Count("nodes"), ends_at=Min("nodes__not_after"))
+        .order_by("ends_at", "pk")
+    )
