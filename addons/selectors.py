@@ -14,7 +14,7 @@ from addons.models import (
     RunNode,
     StepRecord,
 )
-from instances.models import Environment, Node, NodeGroup
+from instances.models import Node, NodeGroup
 
 _HEX = re.compile(r"[0-9A-Fa-f]{4,64}")
 RUNS_UNDER_WAY = (*Run.WAITING, *Run.ACTIVE)
@@ -48,6 +48,7 @@ def runs_in_need() -> QuerySet[Run]:
     return (
         Run.objects.select_related("installation__group__environment")
         .filter(Q(state=Run.State.STUCK) | unanswered & ~Exists(later))
+        .filter(installation__group__archived_at=None)
         .order_by("-pk")
     )
 
@@ -75,19 +76,6 @@ def run_records(run: Run) -> list[StepRecord]:
 def installations_on(group: NodeGroup) -> dict[str, Installation]:
     """Return a group's installations by add-on, one that was never reached included."""
     return {each.addon: each for each in Installation.objects.filter(group=group)}
-
-
-def addons_on(place: Environment | NodeGroup | Node) -> list[str]:
-    """Return the add-ons that are on somewhere in a place, or have left something there."""
-    if isinstance(place, Node):
-        return sorted(place.installations.values_list("installation__addon", flat=True))
-    rows = Installation.objects.filter(generation__gt=0)
-    within = (
-        rows.filter(group=place)
-        if isinstance(place, NodeGroup)
-        else rows.filter(group__environment=place)
-    )
-    return sorted(set(within.values_list("addon", flat=True)))
 
 
 def node_installations(installations: Iterable[Installation]) -> list[NodeInstallation]:
@@ -169,7 +157,7 @@ def certificates_holding(text: str) -> QuerySet[Certificate]:
         found &= in_one
     return (
         Certificate.objects.alias(written=Cast("names", TextField()))
-        .filter(found, node__isnull=False)
+        .filter(found, node__isnull=False, node__archived_at=None)
         .order_by("subject", "-pk")
     )
 

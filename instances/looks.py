@@ -31,9 +31,14 @@ def node_look(*, node: int) -> None:
     A machine without a host key is only asked for its key; the login waits for a confirmation,
     unless the key has the fingerprint that the operator gave beforehand.
     """
-    row = Node.objects.select_related("machine__credential", "machine__jump_host__credential").get(
-        pk=node
+    row = (
+        Node.objects.select_related("machine__credential", "machine__jump_host__credential")
+        .filter(pk=node)
+        .first()
     )
+    if row is None:
+        # Removed or archived since the look was asked for.
+        return
     try:
         if not row.machine.host_key:
             _scan(row.machine)

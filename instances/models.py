@@ -49,7 +49,7 @@ class Archivable(models.Model):
     archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = Living()
-    recorded = models.Manager()
+    recorded = models.Manager()  # noqa: DJ012 -- the first manager is the default one
 
     class Meta:
         abstract = True
@@ -221,6 +221,11 @@ class Node(Archivable):
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        if self.archived_at:
+            return reverse("archived", args=["node", self.pk])
+        return reverse("node", args=[self.pk])
 
     @property
     def address(self) -> str:

@@ -14,6 +14,8 @@ NAVIGATION = (
 _SECTIONS: Mapping[str, str] = {
     "environment": "environments",
     "group": "environments",
+    "archive": "environments",
+    "archived": "environments",
     "node": "environments",
     "credential": "credentials",
     "run": "runs",

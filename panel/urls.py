@@ -6,6 +6,7 @@ Names of environments and groups stand in them; ``-`` is no name, so what follow
 from django.urls import URLPattern, URLResolver, include, path
 
 from panel.views import (
+    archive,
     audit,
     authorities,
     credentials,
@@ -32,6 +33,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     ),
     path(
         "environments/<slug:name>/-/remove/", removal.environment_remove, name="environment-remove"
+    ),
+    path(
+        "environments/<slug:name>/-/archive/",
+        archive.environment_archive,
+        name="environment-archive",
     ),
     path("environments/<slug:environment>/-/add/", environments.group_add, name="group-add"),
     path(
@@ -66,6 +72,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="group-remove",
     ),
     path(
+        "environments/<slug:environment>/<slug:name>/archive/",
+        archive.group_archive,
+        name="group-archive",
+    ),
+    path(
         "environments/<slug:environment>/<slug:name>/connect/",
         groups.group_connect,
         name="group-connect",
@@ -90,12 +101,18 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("nodes/<int:pk>/", nodes.node, name="node"),
     path("nodes/<int:pk>/edit/", nodes.node_edit, name="node-edit"),
     path("nodes/<int:pk>/remove/", removal.node_remove, name="node-remove"),
+    path("nodes/<int:pk>/archive/", archive.node_archive, name="node-archive"),
     path("nodes/<int:pk>/look/", nodes.node_look, name="node-look"),
     path("nodes/<int:pk>/host-key/", nodes.node_confirm_host_key, name="node-confirm-host-key"),
     path(
         "nodes/<int:pk>/host-key/forget/",
         nodes.node_forget_host_key,
         name="node-forget-host-key",
+    ),
+    path("archive/", archive.archive, name="archive"),
+    path("archive/<slug:kind>/<int:pk>/", archive.archived, name="archived"),
+    path(
+        "archive/<slug:kind>/<int:pk>/restore/", archive.archived_restore, name="archived-restore"
     ),
     path("keys/", credentials.credentials, name="credentials"),
     path("keys/-/add/", credentials.credential_add, name="credential-add"),

@@ -41,8 +41,8 @@ def run_create(
     kind = addon_named(addon)
     if action not in kind.actions:
         raise Invalid("action", f"{kind.title} has no action “{action}”.")
-    nodes = list(group.nodes.order_by("name"))
     with transaction.atomic():
+        nodes = _nodes_held(group)
         installation = _installation(group, addon, action, nodes)
         spec = kind.parse({**_as_text(installation.spec), **settings})
         run = Run.objects.create(
@@ -131,6 +131,17 @@ def run_resolve(*, actor: Actor, run: Run, note: str) -> None:
         _move(run, [Run.State.STUCK], Run.State.RESOLVED)
         run.locks.all().delete()
         audit(actor, "run.resolve", run, note=note)
+
+
+def _nodes_held(group: NodeGroup) -> list[Node]:
+    """Return the group's nodes; until the transaction ends the group is not archived.
+
+    Raises:
+        Conflict: It is archived already.
+    """
+    if not NodeGroup.objects.select_for_update().filter(pk=group.pk).exists():
+        raise Conflict(Reason("Archived", f"{group} is archived.", "Restore it first."))
+    return list(group.nodes.order_by("name"))
 
 
 def _installation(group: NodeGroup, addon: str, action: str, nodes: Sequence[Node]) -> Installation:

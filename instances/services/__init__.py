@@ -9,7 +9,12 @@ from instances.services.environments import (
 )
 from instances.services.machines import machine_confirm_host_key, machine_forget_host_key
 from instances.services.nodes import node_register, node_update, nodes_register
-from instances.services.removal import environment_remove, group_remove, node_remove
+from instances.services.removal import (
+    environment_remove,
+    group_remove,
+    node_remove,
+    nothing_recorded,
+)
 from instances.services.request import NodeRequest, name_from
 
 __all__ = [
@@ -28,4 +33,5 @@ __all__ = [
     "node_remove",
     "node_update",
     "nodes_register",
+    "nothing_recorded",
 ]

@@ -60,8 +60,13 @@ def machine_for(*, actor: Actor, request: NodeRequest) -> Machine:
         NotFound: The named credential does not exist.
     """
     known = Machine.objects.filter(address=request.address, ssh_port=request.ssh_port).first()
-    if known is not None:
+    if known is not None and known.nodes.exists():
         _same_login(known, request)
+        return known
+    if known is not None:
+        # Only archived nodes are on it: how it is reached is stated anew, its host key stays.
+        known.user, known.credential = request.user, _credential(actor, request.credential)
+        save_clean(known, only=["user", "credential"])
         return known
     machine = Machine(
         address=request.address,

@@ -37,8 +37,16 @@ def node_remove(*, actor: Actor, node: Node) -> None:
         _remove(actor, "node.remove", node, group=group, address=str(machine))
         # A machine through which others are reached stays.
         leads_on = Machine.objects.filter(jump_host=machine).exists()
-        if not leads_on and not machine.nodes.exists():
+        if not leads_on and not Node.recorded.filter(machine=machine).exists():
             machine.delete()
+
+
+def nothing_recorded(place: Environment | NodeGroup | Node) -> bool:
+    """Say whether a place is empty and without a record, so that it can be removed."""
+    return not any(
+        relation.related_model._base_manager.filter(**{relation.field.name: place}).exists()  # noqa: SLF001
+        for relation in place._meta.related_objects  # noqa: SLF001 -- Django's own, documented
+    )
 
 
 def _remove(
@@ -68,5 +76,6 @@ def _remove(
             Reason(
                 "HasRecord",
                 f"{name} cannot be removed: what Redoubt did there is on record, and is kept.",
+                "Archive it instead.",
             )
         ) from error

@@ -106,7 +106,10 @@ def node_edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def node(request: HttpRequest, pk: int) -> HttpResponse:
     """Show what is known of a node, since when, and what to do next."""
-    found = _node_or_404(pk)
+    found = node_numbered(pk)
+    if found is None:
+        # An archived one has a page of its own, to which what is on record leads.
+        return redirect(get_object_or_404(Node.recorded, pk=pk))
     page = node_page(found, asked=asked_at(request), now=timezone.now())
     if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
         return render(request, "nodes/_live.html", {"page": page}, status=page.poll_status)

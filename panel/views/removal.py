@@ -1,4 +1,4 @@
-"""Removing what is empty: asked for by typing its name, refused with the reason."""
+"""Removing what has no record: asked for by typing its name, refused with the reason."""
 
 from collections.abc import Callable
 
@@ -7,18 +7,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
-from addons.catalogue import addon_named
-from addons.selectors import addons_on
+from addons.archiving import keepers_of
 from instances import services
 from instances.errors import DomainError
 from instances.forms import RemoveForm
-from instances.models import Environment, Node, NodeGroup
-from instances.reason import Reason
+from instances.models import Environment
 from instances.selectors import node_numbered
+from instances.services.archive import Place
+from panel.pages.archive import WORDS
 from panel.views.groups import group_or_404
 from panel.views.requests import actor_of
-
-Place = Environment | NodeGroup | Node
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -66,7 +64,8 @@ def _removal(
     leave: Callable[[], HttpResponse],
 ) -> HttpResponse:
     """Ask, and remove once the name is typed and nothing forbids it."""
-    refusal = _addon_on(place)
+    keepers = keepers_of(place)
+    refusal = keepers[0].reason if keepers else None
     form = RemoveForm(request.POST or None, name=place.name)
     if form.is_valid() and refusal is None:
         name = place.name
@@ -77,17 +76,5 @@ def _removal(
         else:
             messages.success(request, f"{name} is removed.")
             return leave()
-    context = {"place": place, "kind": _KINDS[type(place)], "form": form, "refusal": refusal}
+    context = {"place": place, "kind": WORDS[type(place)], "form": form, "refusal": refusal}
     return render(request, "removal.html", context)
-
-
-_KINDS = {Environment: "environment", NodeGroup: "node group", Node: "node"}
-
-
-def _addon_on(place: Place) -> Reason | None:
-    """Return why an add-on keeps a place; None where none is on."""
-    slugs = addons_on(place)
-    if not slugs:
-        return None
-    titles = " and ".join(addon_named(slug).title for slug in slugs)
-    return Reason("AddOnOn", f"{titles} is on in {place}.", "Uninstall it first.")

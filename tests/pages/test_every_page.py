@@ -10,6 +10,7 @@ from tests.pages.world import BEFORE, PASSWORD, World
 
 POSTS = {
     "node-look": [1],
+    "archived-restore": ["node", 1],
     "node-confirm-host-key": [1],
     "run-confirm": [1],
     "run-discard": [1],

@@ -48,6 +48,10 @@ PAGES = [
     "/runs/{previewed}/",
     "/audit/",
     "/keys/",
+    "/archive/",
+    "/environments/env-0/-/archive/",
+    "/environments/env-0/cache/archive/",
+    "/nodes/{node}/archive/",
 ]
 
 
