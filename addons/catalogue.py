@@ -1,6 +1,6 @@
 """What an add-on is, and the list of them: one folder and one line each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -37,11 +37,15 @@ class Planner(Protocol):
 
 
 class AddOn(Protocol):
-    """An add-on: how it is presented, what it can be asked for, and how that is planned."""
+    """An add-on: how it is presented, what it can be asked for, and how that is planned.
+
+    ``summary`` says what it does, and ``needs`` what it takes, each a sentence for people.
+    """
 
     slug: str
     title: str
     summary: str
+    needs: Sequence[str]
     icon: str
     actions: Mapping[str, "Action"]
     form: type[forms.Form]

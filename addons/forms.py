@@ -1,9 +1,41 @@
-"""What every add-on's settings form has in common."""
+"""Where an add-on goes, and what every add-on's settings form has in common."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from django import forms
+from django.db.models import QuerySet
+
+from instances.models import Environment, NodeGroup
+
+
+class EnvironmentChoice(forms.Form):
+    """The environment that an add-on goes to, by its name."""
+
+    environment = forms.ModelChoiceField(
+        Environment.objects.all(),
+        to_field_name="name",
+        widget=forms.TextInput,
+        error_messages={"invalid_choice": "There is no environment of that name."},
+    )
+
+
+class GroupsChoice(forms.Form):
+    """The node groups that an add-on goes on, by their names."""
+
+    groups = forms.ModelMultipleChoiceField(
+        NodeGroup.objects.none(),
+        to_field_name="name",
+        widget=forms.CheckboxSelectMultiple,
+        error_messages={
+            "required": "Choose at least one node group.",
+            "invalid_choice": "There is no node group “%(value)s” here any more.",
+        },
+    )
+
+    def __init__(self, *args: Any, among: QuerySet[NodeGroup], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast("forms.ModelMultipleChoiceField[NodeGroup]", self.fields["groups"]).queryset = among
 
 
 def settings_from(form: forms.Form) -> dict[str, str]:

@@ -1,7 +1,10 @@
 """Reads for pages and commands."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
+from typing import TypeVar
+from uuid import UUID
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
@@ -14,10 +17,12 @@ from addons.models import (
     RunNode,
     StepRecord,
 )
-from instances.models import Node, NodeGroup
+from instances.models import AuditEvent, Environment, Node, NodeGroup
+from instances.selectors import groups_sized
 
 _HEX = re.compile(r"[0-9A-Fa-f]{4,64}")
 RUNS_UNDER_WAY = (*Run.WAITING, *Run.ACTIVE)
+_OfRun = TypeVar("_OfRun", RunNode, StepRecord)
 
 
 def runs_under_way() -> int:
@@ -58,24 +63,75 @@ def run_numbered(pk: int) -> Run | None:
     return Run.objects.filter(pk=pk).select_related("installation__group__environment").first()
 
 
-def run_nodes(run: Run) -> list[RunNode]:
-    """Return the nodes of a run in their order."""
-    rows = run.nodes.select_related("node").defer(
-        "node__server_password", "node__facts", "node__fault"
-    )
-    return list(rows)
+def runs_of_bundle(bundle: UUID) -> list[Run]:
+    """Return the runs started by one click, in the order of their groups, with where they belong.
 
-
-def run_records(run: Run) -> list[StepRecord]:
-    """Return what a run recorded, in order, without what it saw before."""
+    Empty where there is no such bundle.
+    """
+    runs = Run.objects.filter(bundle=bundle).select_related("installation__group__environment")
     return list(
-        run.records.select_related("node").defer("state", "node__server_password", "node__facts")
+        runs.order_by("installation__group__environment__name", "installation__group__name")
     )
+
+
+def nodes_of_runs(runs: Iterable[Run]) -> dict[int, list[RunNode]]:
+    """Return the nodes of each run in their order, by the run's key."""
+    rows = RunNode.objects.filter(run__in=list(runs)).select_related("node")
+    return _by_run(
+        rows.defer("node__server_password", "node__facts", "node__fault").order_by("position")
+    )
+
+
+def records_of_runs(runs: Iterable[Run]) -> dict[int, list[StepRecord]]:
+    """Return what runs recorded, in order, by the run's key; without what they saw before."""
+    rows = StepRecord.objects.filter(run__in=list(runs)).select_related("node")
+    return _by_run(
+        rows.defer("state", "node__server_password", "node__facts", "node__fault").order_by("pk")
+    )
+
+
+def run_events(run: Run) -> QuerySet[AuditEvent]:
+    """Return what the audit log has on a run, in order."""
+    # As `Run.__str__` begins; the rest of it changes when a group is renamed.
+    return AuditEvent.objects.filter(target__startswith=f"run {run.pk}:").order_by("at", "pk")
+
+
+def _by_run(rows: Iterable[_OfRun]) -> dict[int, list[_OfRun]]:
+    runs: defaultdict[int, list[_OfRun]] = defaultdict(list)
+    for row in rows:
+        runs[row.run_id].append(row)
+    return runs
 
 
 def installations_on(group: NodeGroup) -> dict[str, Installation]:
     """Return a group's installations by add-on, one that was never reached included."""
     return {each.addon: each for each in Installation.objects.filter(group=group)}
+
+
+def groups_with(addon: str) -> QuerySet[NodeGroup]:
+    """Return the node groups that an add-on is on, each with ``node_count``."""
+    on = Installation.objects.filter(addon=addon, generation__gt=0)
+    groups = groups_sized().filter(pk__in=on.values("group"))
+    return groups.select_related("environment").order_by("environment__name", "name")
+
+
+def groups_in(environment: Environment) -> QuerySet[NodeGroup]:
+    """Return the node groups of an environment, each with ``node_count``."""
+    groups = groups_sized().filter(environment=environment)
+    return groups.select_related("environment").order_by("name")
+
+
+def groups_by_addon() -> dict[str, int]:
+    """Return on how many node groups each add-on is, those on none left out."""
+    on = Installation.objects.filter(generation__gt=0).values_list("addon")
+    return dict(on.annotate(Count("pk")).order_by("addon"))
+
+
+def groups_at_work(groups: Iterable[NodeGroup]) -> set[int]:
+    """Return the keys of the groups on which a run is queued or under way."""
+    runs = Run.objects.filter(installation__group__in=list(groups))
+    begun = runs.filter(state__in=[Run.State.QUEUED, *Run.ACTIVE])
+    return set(begun.values_list("installation__group", flat=True))
 
 
 def node_installations(installations: Iterable[Installation]) -> list[NodeInstallation]:

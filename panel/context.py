@@ -7,6 +7,8 @@ from django.http import HttpRequest
 NAVIGATION = (
     ("dashboard", "Dashboard", "home"),
     ("environments", "Environments", "server-2"),
+    ("nodes", "Nodes", "database"),
+    ("addons", "Add-ons", "puzzle"),
     ("credentials", "SSH keys", "key"),
     ("runs", "Runs", "player-play"),
     ("audit", "Audit log", "list-details"),
@@ -16,9 +18,11 @@ _SECTIONS: Mapping[str, str] = {
     "group": "environments",
     "archive": "environments",
     "archived": "environments",
-    "node": "environments",
+    "node": "nodes",
     "credential": "credentials",
+    "addon": "addons",
     "run": "runs",
+    "bundle": "runs",
 }
 
 

@@ -1,6 +1,6 @@
 """The encryption add-on, as the catalogue knows it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -32,6 +32,11 @@ class EncryptionAddOn:
     summary = (
         "TLS beside the plain port: a certificate for each node, the firewall rule, and a real "
         "handshake as proof. Nobody is disconnected."
+    )
+    needs: Sequence[str] = (
+        "A Redis or Valkey server built with TLS, such as a distribution's package.",
+        "A systemd unit where the server is older than Redis 6.2, which restarts once.",
+        "A free port: 6380, unless you choose another. Its firewall rule is added.",
     )
     icon = "lock"
     actions: Mapping[str, Action] = {
@@ -77,7 +82,8 @@ class EncryptionAddOn:
         if step == "runtime":
             return {"values": {**later["values"], **first["values"]}}
         if step == "firewall":
-            return {**first, "wanted": later["wanted"]}
+            # The later run has moved them, where another backend is in force since.
+            return {**first, "backend": later["backend"], "wanted": later["wanted"]}
         return first
 
     def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:

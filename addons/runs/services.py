@@ -102,6 +102,30 @@ def run_stop(*, actor: Actor, run: Run) -> None:
         audit(actor, "run.stop", run)
 
 
+def run_repeat(*, actor: Actor, run: Run, bundle: uuid.UUID | None = None) -> Run:
+    """Ask again for what a run did not reach: the same action and settings, with a new preview.
+
+    Raises:
+        Conflict: The run has not failed, or the group is no longer fit for it.
+        Invalid: This version of the add-on no longer takes one of the settings.
+    """
+    if run.state not in Run.REPEATABLE:
+        raise _not_in_state(run, "it has not failed, so there is nothing to retry")
+    group, addon = run.installation.group, run.installation.addon
+    with transaction.atomic():
+        again = run_create(
+            actor=actor,
+            group=group,
+            addon=addon,
+            action=run.action,
+            settings=_as_text(run.spec),
+            confirmed=False,
+            bundle=bundle,
+        )
+        audit(actor, "run.repeat", again, of=run.pk)
+    return again
+
+
 def run_retry_put_back(*, actor: Actor, run: Run) -> None:
     """Try again to put back what a stuck run left.
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from addons.catalogue import Action
 from addons.models import Run, RunNode, StepRecord
-from addons.selectors import run_nodes, run_records
+from addons.selectors import nodes_of_runs, records_of_runs
 from panel.pages.board import Board, board
 from panel.pages.names import action_of
 from panel.pages.preview import NodePreview, interruption, previews
@@ -56,23 +56,33 @@ class RunPage:
         return not self.run.ended
 
     @property
+    def repeatable(self) -> bool:
+        """Whether it failed, so that another attempt can be asked for."""
+        return self.run.state in Run.REPEATABLE
+
+    @property
     def changes(self) -> bool:
         """Whether the preview would change anything at all."""
         return any(each.changes for each in self.previews)
 
 
-def run_page(run: Run) -> RunPage:
-    """Read what a run's page needs; a constant number of queries.
+def run_pages(runs: Sequence[Run]) -> list[RunPage]:
+    """Read what the pages of runs need; a constant number of queries.
 
     Args:
-        run: From `addons.selectors.run_numbered`.
+        runs: With where they belong, as from `addons.selectors.run_numbered`.
     """
-    nodes, records = run_nodes(run), run_records(run)
-    shown, action, looks = run_shown(run), action_of(run), previews(nodes)
+    nodes, records = nodes_of_runs(runs), records_of_runs(runs)
+    return [_page(run, nodes.get(run.pk, []), records.get(run.pk, [])) for run in runs]
+
+
+def _page(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> RunPage:
+    looks = previews(nodes)
+    action = action_of(run)
     return RunPage(
         run=run,
         action=action,
-        shown=shown,
+        shown=run_shown(run),
         doing=_doing(run, action),
         nodes=nodes,
         board=board(run, nodes, records),

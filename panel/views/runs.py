@@ -1,36 +1,25 @@
-"""Runs: ask for one, look at its preview, watch it, stop it, put it right."""
+"""Runs: look at a preview, confirm it, watch it, stop it, put it right, try again."""
 
 from collections.abc import Callable
 
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from addons.actions import INSTALL
-from addons.catalogue import AddOn, addon_named
-from addons.forms import initial_from, settings_from
-from addons.models import Installation, Run
+from addons.models import Run
 from addons.runs import services
 from addons.selectors import run_numbered, runs_listed
 from addons.tables import RunFilter
 from instances.audit import Actor
-from instances.errors import DomainError, NotFound
 from panel.pages.node import POLLING, STOP_POLLING
-from panel.pages.run import run_page
+from panel.pages.report import report
+from panel.pages.run import run_pages
 from panel.pages.runs import run_lines
-from panel.views.groups import group_or_404
-from panel.views.requests import actor_of, attempt, refuse
+from panel.views.lists import listed
+from panel.views.requests import actor_of, attempt
 
 PAGE = 25
 UNCHANGED = 204
-
-
-def _addon_or_404(slug: str) -> AddOn:
-    try:
-        return addon_named(slug)
-    except NotFound as error:
-        raise Http404(str(error)) from error
 
 
 def _run_or_404(pk: int) -> Run:
@@ -40,56 +29,10 @@ def _run_or_404(pk: int) -> Run:
     return found
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
-def install(request: HttpRequest, environment: str, name: str, addon: str) -> HttpResponse:
-    """Ask for an add-on's settings, then have the preview made."""
-    group, kind = group_or_404(environment, name), _addon_or_404(addon)
-    there = Installation.objects.filter(group=group, addon=addon, generation__gt=0).first()
-    initial = initial_from(there.spec) if there else None
-    form = kind.form(request.POST or None, initial=initial)
-    if form.is_valid():
-        try:
-            run = services.run_create(
-                actor=actor_of(request),
-                group=group,
-                addon=addon,
-                action=INSTALL,
-                settings=settings_from(form),
-                confirmed=False,
-            )
-            return redirect(run)
-        except DomainError as error:
-            refuse(form, error)
-    count = group.nodes.count()
-    context = {"group": group, "addon": kind, "form": form, "installed": there, "node_count": count}
-    return render(request, "addons/install.html", context)
-
-
-@require_POST
-def act(request: HttpRequest, environment: str, name: str, addon: str, action: str) -> HttpResponse:
-    """Have the preview made of an action that asks for nothing, such as an uninstall."""
-    group, made = group_or_404(environment, name), []
-    _addon_or_404(addon)
-    went = attempt(
-        request,
-        lambda: made.append(
-            services.run_create(
-                actor=actor_of(request),
-                group=group,
-                addon=addon,
-                action=action,
-                settings={},
-                confirmed=False,
-            )
-        ),
-    )
-    return redirect(made[0]) if went else redirect("group-addons", environment, name)
-
-
 @require_safe
 def run(request: HttpRequest, pk: int) -> HttpResponse:
     """Show a run as it stands; to its own polling only what has changed."""
-    page = run_page(_run_or_404(pk))
+    [page] = run_pages([_run_or_404(pk)])
     context = {"page": page, "run": page.run, "group": page.run.installation.group}
     if not request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
         return render(request, "runs/detail.html", context)
@@ -97,6 +40,16 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         return HttpResponse(status=UNCHANGED)
     status = POLLING if page.polls else STOP_POLLING
     return render(request, "runs/_live.html", context, status=status)
+
+
+@require_safe
+def run_report(_request: HttpRequest, pk: int) -> HttpResponse:
+    """Send a run as a file to keep or to hand on."""
+    found = _run_or_404(pk)
+    [page] = run_pages([found])
+    response = HttpResponse(report(page), content_type="text/markdown; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="redoubt-run-{pk}.md"'
+    return response
 
 
 def _on_run(
@@ -142,6 +95,17 @@ def run_retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+def run_repeat(request: HttpRequest, pk: int) -> HttpResponse:
+    """Have a new preview made of what a run did not reach, and lead there."""
+    found, made = _run_or_404(pk), []
+    went = attempt(
+        request,
+        lambda: made.append(services.run_repeat(actor=actor_of(request), run=found)),
+    )
+    return redirect(made[0] if went else found)
+
+
+@require_POST
 def run_resolve(request: HttpRequest, pk: int) -> HttpResponse:
     """Record that a stuck run was put right by hand."""
     note = request.POST.get("note", "").strip()[:2000]
@@ -155,10 +119,7 @@ def run_resolve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 def runs(request: HttpRequest) -> HttpResponse:
-    """List runs, the newest first."""
-    found = RunFilter(request.GET, queryset=runs_listed())
-    # What cannot be understood matches nothing, rather than everything.
-    matching = found.qs if found.is_valid() else found.qs.none()
-    page = Paginator(matching, PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "lines": run_lines(page.object_list), "filter": found}
+    """List runs, narrowed and sorted as the address says; the newest first where it does not."""
+    context = listed(request, RunFilter(request.GET, queryset=runs_listed()), PAGE)
+    context["lines"] = run_lines(context["page"].object_list)
     return render(request, "runs/list.html", context)

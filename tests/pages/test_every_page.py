@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from addons.models import Run
 from tests.pages.html import read
-from tests.pages.world import BEFORE, PASSWORD, World
+from tests.pages.world import BEFORE, BUNDLE, PASSWORD, World
 
 POSTS = {
     "node-look": [1],
@@ -16,6 +16,11 @@ POSTS = {
     "run-discard": [1],
     "run-stop": [1],
     "run-retry": [1],
+    "run-repeat": [1],
+    "bundle-confirm": [BUNDLE],
+    "bundle-discard": [BUNDLE],
+    "bundle-stop": [BUNDLE],
+    "bundle-repeat": [BUNDLE],
     "run-resolve": [1],
     "group-host-keys-confirm": ["shop", "cache"],
     "group-act": ["shop", "cache", "encryption", "uninstall"],
@@ -87,7 +92,7 @@ def test_what_changes_something_is_done_by_post_only(world: World, signed_in: Cl
 
 @pytest.mark.parametrize("name", POSTS)
 def test_eve_changes_nothing(name: str, world: World, eve: Client) -> None:
-    run = world.run(world.group("shop", "cache"), Run.State.PREVIEWED)
+    run = world.run(world.group("shop", "cache"), Run.State.PREVIEWED, bundle=BUNDLE)
     assert eve.post(reverse(name, args=POSTS[name])).status_code == 302
     run.refresh_from_db()
     assert run.state == Run.State.PREVIEWED

@@ -7,7 +7,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from addons.models import Run
 from instances.models import Machine, Node
-from tests.pages.world import HOST_KEY, VERIFIED, WRONG, World
+from tests.pages.world import BUNDLE, HOST_KEY, VERIFIED, WRONG, World
 
 MOST = 15
 
@@ -16,7 +16,7 @@ def fleet(world: World, environments: int, nodes: int) -> None:
     for number in range(environments):
         group = world.group(f"env-{number}", "cache", nodes=nodes)
         world.installed(group, *[VERIFIED, WRONG] * nodes)
-        run = world.run(group, Run.State.RUNNING, started_at=timezone.now())
+        run = world.run(group, Run.State.RUNNING, started_at=timezone.now(), bundle=BUNDLE)
         world.run(group, Run.State.STUCK)
         world.run(group, Run.State.PREVIEWED)
         for row in run.nodes.select_related("node"):
@@ -43,9 +43,14 @@ PAGES = [
     "/environments/env-0/cache/addons/encryption/install/",
     "/nodes/{node}/",
     "/nodes/{node}/edit/",
+    "/addons/",
+    "/addons/encryption/",
+    "/addons/encryption/install/?environment=env-0",
     "/runs/",
     "/runs/{running}/",
     "/runs/{previewed}/",
+    "/runs/{running}/report.md",
+    f"/runs/together/{BUNDLE}/",
     "/audit/",
     "/keys/",
     "/archive/",
@@ -76,7 +81,9 @@ def test_every_page_takes_few_queries_at_any_size(
         assert signed_in.get(address).status_code == 200
 
 
-@pytest.mark.parametrize("pattern", [*PAGES[:9], "/runs/", "/audit/"])
+@pytest.mark.parametrize(
+    "pattern", [*PAGES[:9], "/addons/", "/addons/encryption/", "/runs/", "/audit/"]
+)
 def test_the_number_of_queries_does_not_grow(pattern: str, world: World, signed_in: Client) -> None:
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
