@@ -97,7 +97,7 @@ def test_a_person_installs_and_uninstalls_encryption_by_clicking(
 
     page.get_by_role("link", name="shop", exact=True).first.click()
     page.get_by_role("link", name="cache").first.click()
-    page.get_by_role("link", name="Add-ons").click()
+    page.get_by_role("main").get_by_role("link", name="Add-ons").click()
     page.get_by_role("link", name="Install", exact=True).click()
     page.get_by_label("TLS port").fill("6390")
     page.get_by_role("button", name="Preview").click()
