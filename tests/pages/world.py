@@ -7,9 +7,8 @@ from uuid import UUID, uuid4
 
 from django.utils import timezone
 
+from addons.archiving import place_archive
 from addons.health import health_of
-from addons.archiving import place_archive
-from addons.archiving import place_archive
 from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
@@ -230,8 +229,6 @@ class World:
         pages = {f"run {name}": run.get_absolute_url() for name, run in runs.items()}
         old = self.group("old", "cache", nodes=1)
         place_archive(actor=self.actor, place=old.environment, now=timezone.now())
-        old = self.group("old", "cache", nodes=1)
-        place_archive(actor=self.actor, place=old.environment, now=timezone.now())
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
         pages |= self.bundles(cache, queue)
         pages |= {f"node {name}": f"/nodes/{node.pk}/" for name, node in nodes.items()}
@@ -255,14 +252,6 @@ class World:
             "node add": "/environments/shop/queue/nodes/add/",
             "environment edit": "/environments/shop/-/edit/",
             "environment remove": "/environments/shop/-/remove/",
-            "environment archive": "/environments/shop/-/archive/",
-            "group archive": "/environments/shop/cache/archive/",
-            "node archive": f"/nodes/{first.pk}/archive/",
-            "archive": "/archive/",
-            "archive nothing": "/archive/?q=nowhere",
-            "archived environment": f"/archive/environment/{old.environment_id}/",
-            "archived group": f"/archive/group/{old.pk}/",
-            "archived node": f"/archive/node/{Node.recorded.get(group=old).pk}/",
             "environment archive": "/environments/shop/-/archive/",
             "group archive": "/environments/shop/cache/archive/",
             "node archive": f"/nodes/{first.pk}/archive/",
