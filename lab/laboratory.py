@@ -156,8 +156,12 @@ class Lab:
 
     def _wait(self, node: NodeFiles) -> None:
         settings = node.read_settings()
-        outside = not settings["spec"]["stock_config"] and not node.cut.exists()
-        wait_ready(node, self._network().address(settings["index"]), outside=outside)
+        spec = settings["spec"]
+        outside = not spec["stock_config"] and not node.cut.exists()
+        # sshd does not wait for firewalld, which is "active" before its rules are in force.
+        guarded = ("firewall-cmd", "--state") if spec["firewall"] == "firewalld" else ()
+        address = self._network().address(settings["index"])
+        wait_ready(node, address, outside=outside, guarded=guarded)
 
     def _each(self, nodes: Iterable[NodeFiles], act: Callable[[NodeFiles], None]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:

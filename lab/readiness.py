@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 
 from lab.commands import LabError
 from lab.inside import enter
@@ -20,13 +21,16 @@ read -rt 1 banner <&3; printf 'PING\\r\\n' >&4; read -rt 1 reply <&4
 """
 
 
-def wait_ready(node: NodeFiles, address: str, *, outside: bool) -> None:
+def wait_ready(
+    node: NodeFiles, address: str, *, outside: bool, guarded: Sequence[str] = ()
+) -> None:
     """Return when sshd and the server answer.
 
     Args:
         node: the node, which is booting.
         address: its address on the lab's network.
         outside: ask over the network; otherwise from within the node.
+        guarded: a command that succeeds once the node's firewall is up, too.
 
     Raises:
         LabError: the node ended, or did not answer within READY_TIMEOUT seconds.
@@ -37,6 +41,7 @@ def wait_ready(node: NodeFiles, address: str, *, outside: bool) -> None:
     while not answered:
         time.sleep(_PAUSE)
         answered = _answers(address) if outside else _answers_within(node)
+        answered = answered and (not guarded or _succeeds(node, *guarded))
         if not answered and time.monotonic() > deadline:
             raise LabError(f"{node.root.name} did not answer in {READY_TIMEOUT} s; {_tail(node)}")
         if time.monotonic() > started + 5 and node.process("supervisor") is None:
@@ -59,8 +64,12 @@ def _says(address: str, port: int, question: bytes, first: bytes) -> bool:
 
 
 def _answers_within(node: NodeFiles) -> bool:
+    return _succeeds(node, "bash", "-c", _ASK_WITHIN)
+
+
+def _succeeds(node: NodeFiles, *command: str) -> bool:
     try:
-        argv = enter(node, ["bash", "-c", _ASK_WITHIN])
+        argv = enter(node, list(command))
         return subprocess.run(argv, capture_output=True, timeout=5, check=False).returncode == 0
     except (LabError, subprocess.TimeoutExpired):
         return False

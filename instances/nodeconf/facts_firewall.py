@@ -16,6 +16,8 @@ _LOADERS = {"nftables": "nftables.service", "iptables": "netfilter-persistent.se
 _IPTABLES_TABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 _BUILT_IN = re.compile(r"^:(?:INPUT|OUTPUT) (?!ACCEPT)(\S+)|^-A (INPUT|OUTPUT) ", re.MULTILINE)
 _ENABLED = frozenset({"enabled", "enabled-runtime"})
+# firewalld has its rules in force for a second before systemd calls it active.
+_UP = frozenset({"active", "activating", "reloading"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def firewall_facts(sections: Sections, units: Mapping[str, Mapping[str, str]]) -
         for name, properties in units.items()
         if properties.get("LoadState") == "loaded" and name.removesuffix(".service") in _UNITS
     }
-    active = tuple(sorted(n for n, unit in known.items() if unit.get("ActiveState") == "active"))
+    active = tuple(sorted(n for n, unit in known.items() if unit.get("ActiveState") in _UP))
     enabled = tuple(sorted(n for n, u in known.items() if u.get("UnitFileState") in _ENABLED))
     texts = _texts(sections)
     backend, reason = _choose(texts, active, ufw_enabled=("ufwenabled", "") in sections)

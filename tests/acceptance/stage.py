@@ -31,6 +31,12 @@ SPECS = {
         NodeSpec(name="withpass", password=PASSWORD),
         NodeSpec(name="notls", server="redis-without-tls"),
         NodeSpec(name="noforward", forwarding=False),
+        NodeSpec(name="ufw", firewall="ufw"),
+        NodeSpec(name="firewalld", firewall="firewalld"),
+        NodeSpec(name="ufw-legacy", image="bullseye", firewall="ufw"),
+        NodeSpec(name="firewalld-new", image="trixie", firewall="firewalld"),
+        NodeSpec(name="stock-ufw", firewall="ufw", stock_config=True),
+        NodeSpec(name="stock-firewalld", firewall="firewalld", stock_config=True),
     )
 }
 

@@ -134,7 +134,7 @@ def test_a_guard_puts_the_old_file_back_where_no_worker_comes(
     assert os.WIFSIGNALED(in_another_process(worker))
     if gone == "the node reboots":
         node.lab.reboot("restart-1")
-    fired = ["test", "-e", f"/var/lib/redoubt/{run.pk}/fired"]
+    fired = ["test", "-e", f"/var/lib/redoubt/{run.pk}/{node.node.pk}/fired"]
     deadline = time.monotonic() + 30
     while node.lab.exec("restart-1", fired).returncode and time.monotonic() < deadline:
         time.sleep(0.2)

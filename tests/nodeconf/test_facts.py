@@ -18,6 +18,9 @@ from instances.nodeconf.facts import (
     parse_facts,
     to_public_json,
 )
+from instances.nodeconf.facts_firewall import firewall_facts
+from instances.nodeconf.facts_parts import units
+from instances.nodeconf.facts_script import parse_sections
 from instances.nodeconf.facts_service import _program
 
 ANSWERS = Path(__file__).parent / "facts"
@@ -67,6 +70,13 @@ def test_stock_settings_and_a_password_are_read() -> None:
     assert server.protected_mode
     assert server.requires_password
     assert server.umask == 0o007
+
+
+def test_a_firewalld_that_is_still_starting_owns_its_rules_already() -> None:
+    sections = parse_sections((ANSWERS / "trixie-firewalld.out").read_bytes())
+    known = units(sections)
+    known["firewalld.service"]["ActiveState"] = "activating"
+    assert firewall_facts(sections, known).backend == "firewalld"
 
 
 def test_slow_firewalls_are_left_to_their_own_reading() -> None:

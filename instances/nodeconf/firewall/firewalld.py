@@ -11,6 +11,9 @@ rule can carry a comment, but its accept does not end the evaluation of firewall
 a rule without a mark would need the baseline to tell it from an operator's.
 
 Loopback and established connections are accepted by firewalld before any zone is looked at.
+
+A firewalld that does not run is starting, or was switched off and may come back: rules that are
+wanted stay where they are, and what is to go is taken out of its files by firewall-offline-cmd.
 """
 
 import re
@@ -33,6 +36,11 @@ from instances.nodeconf.firewall.rules import (
 _ANY = frozenset(range(256))
 # ALREADY_ENABLED and NOT_ENABLED: what is asked for stands already.
 _DONE = frozenset({0, 11, 12})
+# Only the daemon's own client needs the daemon.
+_LIST_PERMANENT = (
+    "firewall-cmd --permanent --list-all-zones 2>/dev/null || firewall-offline-cmd --list-all-zones"
+)
+_OFFLINE = "firewall-offline-cmd"
 _ZONE = re.compile(r"(\S+)(?:\s+\((.*)\))?$")
 
 
@@ -58,14 +66,11 @@ class Firewalld:
     name = "firewalld"
 
     def read_commands(self) -> tuple[Command, ...]:
-        return tuple(
-            Command(("firewall-cmd", *options), ok=_ANY)
-            for options in (
-                ("--state",),
-                ("--get-default-zone",),
-                ("--list-all-zones",),
-                ("--permanent", "--list-all-zones"),
-            )
+        return (
+            Command(("firewall-cmd", "--state"), ok=_ANY),
+            Command(("firewall-cmd", "--get-default-zone"), ok=_ANY),
+            Command(("firewall-cmd", "--list-all-zones"), ok=_ANY),
+            Command(("bash", "-c", _LIST_PERMANENT), ok=_ANY),
         )
 
     def parse(self, results: Sequence[Result]) -> FirewallTexts:
@@ -94,12 +99,17 @@ class Firewalld:
     def plan(
         self, facts: FirewallTexts, wanted: Sequence[Rule], tags: Iterable[str] = ()
     ) -> FirewallChange:
-        owned = frozenset(tags) | {rule.tag for rule in wanted}
+        ours = {rule.tag for rule in wanted}
         places = [place for rule in wanted for place in _places(facts, rule)]
-        parts = [
-            _change(facts.firewalld_zones, places, owned, ()),
-            _change(facts.firewalld_permanent, places, owned, ("--permanent",)),
-        ]
+        parts = []
+        if _running(facts):
+            owned = frozenset(tags) | ours
+            parts.append(_change(facts.firewalld_zones, places, owned, ("firewall-cmd",)))
+            online = ("firewall-cmd", "--permanent")
+            parts.append(_change(facts.firewalld_permanent, places, owned, online))
+        else:
+            gone = frozenset(tags) - ours
+            parts.append(_change(facts.firewalld_permanent, (), gone, (_OFFLINE,)))
         return FirewallChange(
             commands=tuple(command for part in parts for command in part.commands),
             describe=tuple(line for part in parts for line in part.describe),
@@ -171,17 +181,17 @@ def _marked(text: str, tags: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _change(
-    text: str, places: Sequence[tuple[str, str]], owned: Iterable[str], options: tuple[str, ...]
+    text: str, places: Sequence[tuple[str, str]], owned: Iterable[str], program: tuple[str, ...]
 ) -> FirewallChange:
     zones = read_zones(text)
     standing = _marked(text, owned)
     surplus = [place for place in standing if place not in places]
     missing = [place for place in places if place not in standing and place[0] in zones]
     unknown = dict.fromkeys(zone for zone, _ in places if zone not in zones)
-    where = "permanent" if options else "in force"
+    where = "in force" if program == ("firewall-cmd",) else "permanent"
     return FirewallChange(
         # New ones first, so that the port is never closed between two commands.
-        commands=(*_commands("add", missing, options), *_commands("remove", surplus, options)),
+        commands=(*_commands("add", missing, program), *_commands("remove", surplus, program)),
         describe=(
             *(f"- {where}: zone {zone}: {rule}" for zone, rule in surplus),
             *(f"+ {where}: zone {zone}: {rule}" for zone, rule in missing),
@@ -195,18 +205,23 @@ def _change(
 
 
 def _commands(
-    verb: str, places: Sequence[tuple[str, str]], options: tuple[str, ...]
+    verb: str, places: Sequence[tuple[str, str]], program: tuple[str, ...]
 ) -> Iterator[Command]:
     for zone in dict.fromkeys(zone for zone, _ in places):
         rules = [f"--{verb}-rich-rule={rule}" for name, rule in places if name == zone]
-        yield Command(("firewall-cmd", *options, f"--zone={zone}", *rules), ok=_DONE)
+        yield Command((*program, f"--zone={zone}", *rules), ok=_DONE)
 
 
 def _down(facts: FirewallTexts, wanted: Sequence[Rule]) -> list[str]:
-    ports = [rule.port for rule in wanted if rule.action == "drop" and not _running(facts)]
-    return [f"firewalld is not running, so it cannot close port {port}." for port in ports]
+    verbs = {"accept": "open", "drop": "close"}
+    return [
+        f"firewalld is not running, so it cannot {verbs[rule.action]} port {rule.port}: "
+        "`systemctl start firewalld`, or wait until it has started."
+        for rule in wanted
+        if not _running(facts)
+    ]
 
 
 def _notes(facts: FirewallTexts, wanted: Sequence[Rule]) -> list[str]:
-    accepts = [rule for rule in wanted if rule.action == "accept"]
+    accepts = [rule for rule in wanted if rule.action == "accept" and _running(facts)]
     return [f"nothing blocks port {r.port}" for r in accepts if not list(_places(facts, r))]
