@@ -148,6 +148,8 @@ class Certificate(models.Model):
 
     class Meta:
         ordering = ["not_after"]
+        # All that counting what ends when needs.
+        indexes = [models.Index(fields=["state", "not_after", "node"], name="certificate_ending")]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.serial}"

@@ -203,6 +203,14 @@ def certificates_of(node: Node) -> QuerySet[Certificate]:
 
 def certificates_holding(text: str) -> QuerySet[Certificate]:
     """Return nodes' certificates by name, serial or fingerprint, with or without its colons."""
+    living = Certificate.objects.filter(node__isnull=False, node__archived_at=None)
+    return certificate_written(living, text).order_by("subject", "-pk")
+
+
+def certificate_written(
+    certificates: QuerySet[Certificate], text: str
+) -> QuerySet[Certificate]:
+    """Keep the certificates with each word in name, serial or fingerprint."""
     found = Q()
     for word in text.split():
         digits = word.replace(":", "")
@@ -211,11 +219,7 @@ def certificates_holding(text: str) -> QuerySet[Certificate]:
             pairs = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
             in_one |= Q(serial__icontains=digits) | Q(fingerprint__icontains=pairs)
         found &= in_one
-    return (
-        Certificate.objects.alias(written=Cast("names", TextField()))
-        .filter(found, node__isnull=False, node__archived_at=None)
-        .order_by("subject", "-pk")
-    )
+    return certificates.alias(written=Cast("names", TextField())).filter(found)
 
 
 def records_applied(node: Node, runs: Iterable[int]) -> list[StepRecord]:

@@ -217,6 +217,7 @@ class Node(Archivable):
                 condition=_LIVING & Q(fault_reason__isnull=False),
                 name="node_faulty",
             ),
+            models.Index(fields=["id"], condition=~_LIVING, name="node_archived"),
         ]
 
     def __str__(self) -> str:

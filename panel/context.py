@@ -9,6 +9,7 @@ NAVIGATION = (
     ("environments", "Environments", "server-2"),
     ("nodes", "Nodes", "database"),
     ("addons", "Add-ons", "puzzle"),
+    ("certificates", "Certificates", "certificate"),
     ("credentials", "SSH keys", "key"),
     ("runs", "Runs", "player-play"),
     ("audit", "Audit log", "list-details"),

@@ -11,6 +11,7 @@ from panel.views import (
     authorities,
     bundles,
     catalogue,
+    certificates,
     credentials,
     dashboard,
     environments,
@@ -112,6 +113,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "nodes/<int:pk>/host-key/forget/",
         nodes.node_forget_host_key,
         name="node-forget-host-key",
+    ),
+    path("certificates/", certificates.certificates, name="certificates"),
+    path(
+        "certificates/authorities/", certificates.authorities, name="certificates-authorities"
     ),
     path("archive/", archive.archive, name="archive"),
     path("archive/<slug:kind>/<int:pk>/", archive.archived, name="archived"),

@@ -11,6 +11,7 @@ from addons.selectors import runs_listed
 from instances.models import Environment
 from instances.selectors import environments_with_groups
 from panel.pages.attention import attention
+from panel.pages.expiry import timeline
 from panel.pages.overview import ENCRYPTION, environment_lines, sizes
 from panel.pages.runs import run_lines
 
@@ -31,6 +32,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "there": there,
         "counts": fleet_counts(ENCRYPTION, now),
         "attention": attention(now),
+        "expiry": timeline(now),
         "environments": environment_lines(shown, now),
         "runs": run_lines(runs_listed().exclude(state=Run.State.DISCARDED)[:RUNS]),
     }

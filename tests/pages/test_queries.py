@@ -54,6 +54,8 @@ PAGES = [
     "/audit/",
     "/keys/",
     "/archive/",
+    "/certificates/",
+    "/certificates/authorities/",
     "/environments/env-0/-/archive/",
     "/environments/env-0/cache/archive/",
     "/nodes/{node}/archive/",

@@ -9,7 +9,19 @@ from django.utils import timezone
 
 from addons.archiving import place_archive
 from addons.health import health_of
-from addons.models import Installation, NodeInstallation, Run, RunNode, StepRecord
+from addons.models import (
+    Authority,
+    Certificate,
+    EnvironmentAuthority,
+    Installation,
+    NodeInstallation,
+    Run,
+    RunNode,
+    StepRecord,
+)
+from addons.pki.authority import create_authority
+from addons.pki.keys import KeyType
+from addons.pki.serial import new_serial
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
 from instances.secret import Secret
@@ -159,6 +171,41 @@ class World:
             RunNode.objects.create(run=run, node=node, position=position, preview=preview)
         return run
 
+    def authority(self, environment: Environment, days: float = 3650) -> Authority:
+        """Make an authority that an environment issues from; it ends in so many days."""
+        now = timezone.now()
+        pem, key = create_authority(
+            name=environment.name, key_type=KeyType.EC_P256, now=now, serial=new_serial()
+        )
+        authority = Authority.objects.create(
+            name=f"{environment.name} authority",
+            certificate=pem,
+            private_key=key,
+            key_type="ec-p256",
+            fingerprint="AA:" + "0C:" * 30 + "01",
+            not_before=now,
+            not_after=now + timedelta(days=days),
+        )
+        EnvironmentAuthority.objects.create(environment=environment, authority=authority)
+        return authority
+
+    def certificate(
+        self, authority: Authority, node: Node, days: float, **more: Any
+    ) -> Certificate:
+        """Give a node a certificate in force that ends in so many days."""
+        number = Certificate.objects.count() + 1
+        now = timezone.now()
+        values = {
+            "purpose": "server",
+            "state": Certificate.State.SERVING,
+            "serial": f"{number:040x}",
+            "subject": f"CN={node.name}",
+            "fingerprint": "BB:" * 30 + f"{number // 256:02X}:{number % 256:02X}",
+            "not_before": now,
+            "not_after": now + timedelta(days=days),
+        }
+        return Certificate.objects.create(authority=authority, node=node, **(values | more))
+
     def record(self, run: Run, node: Node, step: str, kind: str, says: str = "") -> StepRecord:
         return StepRecord.objects.create(
             run=run,
@@ -227,6 +274,10 @@ class World:
             self.record(run, first, "verify", "failed", "it failed")
         runs["uninstalling"] = self.run(cache, Run.State.PREVIEWED, action="uninstall")
         pages = {f"run {name}": run.get_absolute_url() for name, run in runs.items()}
+        authority = self.authority(cache.environment, days=200)
+        for days, node in zip((-2, 5), cache.nodes.order_by("name"), strict=True):
+            self.certificate(authority, node, days)
+            self.certificate(authority, node, 100, purpose="client")
         old = self.group("old", "cache", nodes=1)
         place_archive(actor=self.actor, place=old.environment, now=timezone.now())
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
@@ -252,6 +303,9 @@ class World:
             "node add": "/environments/shop/queue/nodes/add/",
             "environment edit": "/environments/shop/-/edit/",
             "environment remove": "/environments/shop/-/remove/",
+            "certificates": "/certificates/",
+            "certificates nothing": "/certificates/?q=nowhere",
+            "authorities": "/certificates/authorities/",
             "environment archive": "/environments/shop/-/archive/",
             "group archive": "/environments/shop/cache/archive/",
             "node archive": f"/nodes/{first.pk}/archive/",

@@ -1,0 +1,150 @@
+"""When what is in force ends: nodes' certificates, and the authorities of environments."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from django.db.models import (
+    Case,
+    Count,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    TextField,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce, Left
+
+from addons.models import Authority, Certificate, EnvironmentAuthority, NodeInstallation
+from instances.models import Environment, Node
+
+NEAR = (0, 7, 14, 30)
+"""Days ahead that are told apart: expired, and within a week, a fortnight, a month."""
+FAR = len(NEAR)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How many end on one day.
+
+    Args:
+        authority: Whether they are authorities; nodes' certificates otherwise.
+        day: In UTC.
+        near: The place in `NEAR` of the time within which they end, or `FAR`.
+    """
+
+    authority: bool
+    day: date
+    near: int
+    count: int
+
+
+def leaves_in_force() -> QuerySet[Certificate]:
+    """Return the certificates that serve, those of archived nodes left out."""
+    # Not a join: what is archived is little, and this counts ten thousand nodes.
+    archived = Node.recorded.filter(archived_at__isnull=False)
+    return Certificate.objects.filter(state=Certificate.State.SERVING, node__isnull=False).exclude(
+        node__in=archived.values("pk")
+    )
+
+
+def authorities_in_use() -> QuerySet[Authority]:
+    """Return the authorities that an environment issues from or trusts."""
+    links = EnvironmentAuthority.objects.filter(environment__in=Environment.objects.all())
+    return Authority.objects.filter(pk__in=links.values("authority"))
+
+
+def endings(*, now: datetime, until: datetime) -> list[Ending]:
+    """Count what ends before a moment by day, and by how near that is; what has ended as well.
+
+    One query, whatever there is: a row for each day.
+    """
+    leaves = _by_day(leaves_in_force(), now, until, authority=0)
+    rows = leaves.union(_by_day(authorities_in_use(), now, until, authority=1), all=True)
+    return [
+        Ending(bool(authority), date.fromisoformat(day), near, count)
+        for authority, day, near, count in rows
+    ]
+
+
+def _by_day(
+    found: QuerySet[Certificate] | QuerySet[Authority],
+    now: datetime,
+    until: datetime,
+    *,
+    authority: int,
+) -> QuerySet[Any, Any]:
+    days = (
+        found.filter(not_after__lt=until)
+        .order_by()
+        .annotate(
+            kind=Value(authority),
+            # As text: cutting it is quicker than what the databases do to dates.
+            day=Left(Cast("not_after", TextField()), 10),
+            near=Case(
+                *(When(not_after__lte=end, then=Value(at)) for at, end in enumerate(_ends(now))),
+                default=Value(FAR),
+                output_field=IntegerField(),
+            ),
+        )
+    )
+    return days.values_list("kind", "day", "near").annotate(Count("pk"))
+
+
+def near(not_after: datetime, now: datetime) -> int:
+    """Return the place in `NEAR` of the time within which something ends, or `FAR`."""
+    return next((at for at, end in enumerate(_ends(now)) if not_after <= end), FAR)
+
+
+def ending_within(at: int, now: datetime) -> Q:
+    """Return the condition of what ends within `NEAR` days; what has ended is only in the first."""
+    ends = _ends(now)
+    return Q(not_after__lte=ends[at]) & (Q(not_after__gt=ends[0]) if at else Q())
+
+
+def _ends(now: datetime) -> list[datetime]:
+    return [now + timedelta(days=days) for days in NEAR]
+
+
+def leaves_listed() -> QuerySet[Certificate]:
+    """Return what is in force for a list: with its authority, and its node and where that is."""
+    return (
+        leaves_in_force()
+        .select_related("authority", "node__group__environment")
+        .defer(
+            "authority__certificate",
+            "authority__private_key",
+            "node__facts",
+            "node__fault",
+            "node__server_password",
+        )
+    )
+
+
+def authorities_listed() -> QuerySet[Authority]:
+    """Return the authorities in use with their environments and ``leaf_count``, without keys."""
+    # An authority at a time, of as many as a page shows.
+    leaves = leaves_in_force().filter(authority=OuterRef("pk")).order_by().values("authority")
+    counted = Subquery(leaves.annotate(count=Count("pk")).values("count"))
+    links = EnvironmentAuthority.objects.filter(environment__in=Environment.objects.all())
+    return (
+        authorities_in_use()
+        .defer("private_key")
+        .annotate(leaf_count=Coalesce(counted, 0))
+        .prefetch_related(
+            Prefetch("environment_links", links.select_related("environment"), to_attr="links")
+        )
+    )
+
+
+def seen_on(nodes: Iterable[int]) -> dict[int, NodeInstallation]:
+    """Return what was last seen of encryption on nodes, by their keys."""
+    rows = NodeInstallation.objects.filter(
+        installation__addon="encryption", installation__generation__gt=0, node__in=list(nodes)
+    )
+    return {row.node_id: row for row in rows.only("node_id", "observed", "observed_at")}

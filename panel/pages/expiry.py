@@ -1,0 +1,236 @@
+"""What ends over the next year, as a timeline, and each certificate with what was seen of it."""
+
+from calendar import monthrange
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from addons.expiry import (
+    FAR,
+    NEAR,
+    Ending,
+    endings,
+    near,
+    seen_on,
+)
+from addons.models import Authority, Certificate, NodeInstallation
+from addons.pki.facts import read_certificate
+from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown
+
+YEAR = 365
+WEEKS = 53
+HEIGHT = 72
+"""Pixels of the highest bar."""
+_LEAST = 3
+_KINDS = (BAD, BAD, WAIT, WAIT, OK)
+_WORDS = ("Expired", *(f"Within {days} days" for days in NEAR[1:]), "In force")
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A week of the timeline, as an SVG rectangle: across in percent, down in pixels."""
+
+    x: float
+    y: int
+    height: int
+    kind: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A month of the timeline.
+
+    Args:
+        value: As an address has it: ``2027-03``.
+        x: Where it begins, in percent.
+        leaves: How many certificates of nodes end in it.
+    """
+
+    value: str
+    first: date
+    x: float
+    leaves: int
+    authorities: int
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """How many end soon.
+
+    Args:
+        value: As an address has it.
+        count: All that end within that time; what has expired is a sort of its own.
+        more: How many of them do not end within the next shorter time.
+    """
+
+    value: str
+    word: str
+    kind: str
+    count: int
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """What ends over the next year.
+
+    Args:
+        near: What has expired or ends within a month, the nearest first.
+        marks: Where authorities end, in percent.
+        most: What the highest bar counts.
+        total: Certificates of nodes that end within the year, expired ones included.
+    """
+
+    near: Sequence[Near]
+    bars: Sequence[Bar]
+    marks: Sequence[float]
+    months: Sequence[Month]
+    most: int
+    total: int
+    height: int = field(default=HEIGHT)
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing ends within a month."""
+        return not any(each.more for each in self.near)
+
+
+def timeline(now: datetime) -> Timeline:
+    """Count what ends by week and month: one query, however large the fleet is."""
+    today = now.astimezone(UTC).date()
+    months = _months(today)
+    last = months[-1]
+    end = last.replace(day=monthrange(last.year, last.month)[1]) + timedelta(days=1)
+    until = datetime(end.year, end.month, end.day, tzinfo=UTC)
+    found = endings(now=now, until=until)
+    leaves = [each for each in found if not each.authority]
+    authorities = [each for each in found if each.authority]
+    weeks = _weeks(leaves, today)
+    most = max((sum(week.values()) for week in weeks), default=0)
+    return Timeline(
+        near=[_near(at, leaves) for at in range(FAR)],
+        bars=[bar for at, week in enumerate(weeks) for bar in _bar(at, week, most, today)],
+        marks=sorted({_x(each.day, today) for each in authorities if each.day >= today}),
+        months=[_month(first, today, leaves, authorities) for first in months],
+        most=most,
+        total=sum(each.count for each in leaves),
+    )
+
+
+def month_choices(now: datetime) -> list[tuple[str, str]]:
+    """Return the months of the timeline as choices of a filter."""
+    months = _months(now.astimezone(UTC).date())
+    return [(f"{first:%Y-%m}", f"{first:%B %Y}") for first in months]
+
+
+def _months(today: date) -> list[date]:
+    """Return the first days of the months from today's to the one in a year."""
+    numbers = range(today.year * 12 + today.month - 1, today.year * 12 + today.month + 12)
+    return [date(number // 12, number % 12 + 1, 1) for number in numbers]
+
+
+def _near(at: int, found: Sequence[Ending]) -> Near:
+    more = sum(each.count for each in found if each.near == at)
+    count = sum(each.count for each in found if min(at, 1) <= each.near <= at)
+    value = str(NEAR[at]) if at else "expired"
+    return Near(value, _WORDS[at], _KINDS[at], count, more)
+
+
+def _weeks(found: Iterable[Ending], today: date) -> list[dict[int, int]]:
+    """Count by week, and in it by how near; the first week is what ends within seven days."""
+    weeks: list[dict[int, int]] = [{} for _ in range(WEEKS)]
+    for each in found:
+        at = (each.day - today).days // 7
+        if 0 <= at < WEEKS and each.near:
+            weeks[at][each.near] = weeks[at].get(each.near, 0) + each.count
+    return weeks
+
+
+def _bar(at: int, week: Mapping[int, int], most: int, today: date) -> list[Bar]:
+    count = sum(week.values())
+    if not count:
+        return []
+    height = max(_LEAST, round(HEIGHT * count / most))
+    first = today + timedelta(days=7 * at)
+    noun = "certificate" if count == 1 else "certificates"
+    says = f"{count} {noun} in the week from {first:%d %B %Y}"
+    kind = _KINDS[min(week)] if min(week) < FAR else UNKNOWN
+    return [Bar(_x(first, today), HEIGHT - height, height, kind, says)]
+
+
+def _x(day: date, today: date) -> float:
+    return round(100 * (day - today).days / (WEEKS * 7), 2)
+
+
+def _month(
+    first: date, today: date, leaves: Iterable[Ending], authorities: Iterable[Ending]
+) -> Month:
+    def within(found: Iterable[Ending]) -> int:
+        return sum(each.count for each in found if each.day.replace(day=1) == first)
+
+    x = max(0.0, _x(first, today))
+    return Month(f"{first:%Y-%m}", first, x, within(leaves), within(authorities))
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A node's certificate in the list.
+
+    Args:
+        seen: What was last seen of it where it is used, with the time.
+        other: The fingerprint that was seen instead of its own.
+    """
+
+    certificate: Certificate
+    shown: Shown
+    seen: Shown
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorityLine:
+    """An authority in the list."""
+
+    authority: Authority
+    shown: Shown
+    serial: str
+
+
+def leaf_lines(certificates: Iterable[Certificate], now: datetime) -> list[Leaf]:
+    """Return the lines of certificates from `addons.expiry.leaves_listed`."""
+    shown = list(certificates)
+    rows = seen_on(each.node_id for each in shown if each.node_id)
+    return [_leaf(each, rows.get(each.node_id or 0), now) for each in shown]
+
+
+def authority_lines(authorities: Iterable[Authority], now: datetime) -> list[AuthorityLine]:
+    """Return the lines of authorities from `addons.expiry.authorities_listed`."""
+    return [
+        AuthorityLine(each, ending_shown(each.not_after, now), _serial(each))
+        for each in authorities
+    ]
+
+
+def ending_shown(not_after: datetime, now: datetime) -> Shown:
+    """Return how near the end of something is, as a state."""
+    at = near(not_after, now)
+    return Shown(_KINDS[at], _WORDS[at], at=not_after)
+
+
+def _leaf(certificate: Certificate, row: NodeInstallation | None, now: datetime) -> Leaf:
+    server = certificate.purpose == "server"
+    observed = row.observed if row else {}
+    found = str(observed.get("fingerprint" if server else "client_fingerprint") or "")
+    at = row.observed_at if row else None
+    if not found:
+        seen, other = Shown(UNKNOWN, "Not observed"), ""
+    elif found == certificate.fingerprint:
+        seen, other = Shown(OK, "Served" if server else "In place", at=at), ""
+    else:
+        seen, other = Shown(BAD, "Another one", at=at), found
+    return Leaf(certificate, ending_shown(certificate.not_after, now), seen, other)
+
+
+def _serial(authority: Authority) -> str:
+    return read_certificate(authority.certificate).serial
