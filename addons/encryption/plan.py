@@ -53,7 +53,8 @@ class EncryptionPlan:
     @property
     def obstacles(self) -> Sequence[Reason]:
         """What the facts and the steps' looks say stands in the way."""
-        blocked = [Reason("FirewallOutOfReach", text) for text in self.firewall.problems]
+        mend = "Mend that on the machine, then try again."
+        blocked = [Reason("FirewallOutOfReach", text, mend) for text in self.firewall.problems]
         return (*self.found, *self.certificates.problems, *blocked)
 
     @property

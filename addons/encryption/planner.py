@@ -94,6 +94,7 @@ class InstallPlanner:
             previous=_previous_rules(session),
             prefix=tag_prefix(session.brief.node),
             backend=_backend(session, wanted),
+            former=session.brief.baseline.get("firewall", {}).get("backend", ""),
         )
 
     def _certificates(self, session: NodeSession, wanted: Wanted) -> IssueCertificates:

@@ -8,9 +8,23 @@ from addons.encryption.steps.base import Settled
 from addons.engine.step import Change, Line, State
 from addons.session import NodeSession
 from instances.nodeconf.command import Command
-from instances.nodeconf.firewall import BACKENDS, Backend, FirewallTexts, Rule, iptables, nftables
+from instances.nodeconf.firewall import (
+    BACKENDS,
+    FirewallChange,
+    FirewallTexts,
+    Rule,
+    iptables,
+    nftables,
+)
 from instances.reason import Reason
 from instances.remote import files
+
+NO_FIREWALL = "none"
+
+_PROGRAMS = {"nftables": "nft", "iptables": "iptables", "ufw": "ufw", "firewalld": "firewall-cmd"}
+
+_Part = tuple[str, Sequence[Rule]]
+"""The name of a backend, and the rules of ours that are to stand in it."""
 
 
 class FirewallRules(Settled):
@@ -21,6 +35,8 @@ class FirewallRules(Settled):
         previous: The rules that earlier runs put there: what an undo leads back to.
         prefix: What our tags on this node begin with.
         backend: The name of the backend in force, or of the one that was used at the install.
+        former: The one with which earlier runs put their rules: an operator may have changed to
+            another since, and then they are taken away there. Nothing where that is the same.
 
     After `inspect`, ``problems`` say why the rules cannot be reached, ``warnings`` what they lack.
     """
@@ -29,54 +45,71 @@ class FirewallRules(Settled):
     title = "Firewall"
 
     def __init__(
-        self, wanted: Sequence[Rule], *, previous: Sequence[Rule], prefix: str, backend: str
+        self,
+        wanted: Sequence[Rule],
+        *,
+        previous: Sequence[Rule],
+        prefix: str,
+        backend: str,
+        former: str = "",
     ) -> None:
         self.wanted = tuple(wanted)
         self._previous = tuple(previous)
         self._prefix = prefix
         self._name = backend
+        # One that was only switched off keeps its rules: it may come back.
+        self._former = backend if backend == NO_FIREWALL else former or backend
         self.problems: tuple[str, ...] = ()
         self.warnings: tuple[str, ...] = ()
 
-    @property
-    def _backend(self) -> Backend | None:
-        return BACKENDS.get(self._name)
-
     def inspect(self, node: NodeSession) -> State:
         """Read the rules in force and those of the file."""
-        backend = self._backend
-        if backend is None:
-            return {"backend": "none", "rules": [], "wanted": []}
-        texts = self._texts(node, backend)
-        change = backend.plan(texts, self.wanted, self._tags(backend, texts))
-        self.problems, self.warnings = change.problems, change.warnings
+        parts = self._parts(node, self._name, self.wanted)
+        changes = [self._planned(node, name, rules, looked=True)[1] for name, rules in parts]
+        self.problems = tuple(text for change in changes for text in change.problems)
+        self.warnings = (
+            *(text for change in changes for text in change.warnings),
+            *self._out_of_hand(node),
+        )
         return {
             "backend": self._name,
             "rules": [asdict(rule) for rule in self._previous],
             "wanted": [asdict(rule) for rule in self.wanted],
-            "changes": not change.empty,
-            "describe": list(change.describe),
-            "notes": list(change.notes),
+            "changes": any(not change.empty for change in changes),
+            "describe": [text for change in changes for text in change.describe],
+            "notes": [text for change in changes for text in change.notes],
         }
 
-    def _tags(self, backend: Backend, texts: FirewallTexts) -> frozenset[str]:
-        """Return every tag that may be ours; firewalld cannot list them."""
+    def _parts(self, node: NodeSession, name: str, rules: Sequence[Rule]) -> list[_Part]:
+        """Return the rules by backend: all of them in this one, none in the other."""
+        others = {self._name, self._former} - {name}
+        parts: list[_Part] = [(name, rules), *((each, ()) for each in others)]
+        return [part for part in parts if part[1] or _is_there(node, part[0])]
+
+    def _out_of_hand(self, node: NodeSession) -> Sequence[str]:
+        gone = [each for each in {self._name, self._former} if not _is_there(node, each)]
+        return [
+            f"{each}, by which Redoubt opened the port before, is no longer installed: what its "
+            "files keep of that rule stays there."
+            for each in gone
+        ]
+
+    def _planned(
+        self, node: NodeSession, name: str, rules: Sequence[Rule], *, looked: bool
+    ) -> tuple[FirewallTexts, FirewallChange]:
+        """Plan for one backend, on what the facts tell of it or on a fresh look."""
+        backend, firewall = BACKENDS[name], node.facts.firewall
+        if looked and firewall.backend == name and firewall.complete:
+            texts = firewall.texts
+        else:
+            texts = backend.parse(node.host.run_all(backend.read_commands()))
+        # firewalld cannot list the tags.
         known = {rule.tag for rule in (*self.wanted, *self._previous)}
-        return backend.tags(texts, self._prefix) | known
-
-    def _texts(self, node: NodeSession, backend: Backend) -> FirewallTexts:
-        firewall = node.facts.firewall
-        if firewall.backend == self._name and firewall.complete:
-            return firewall.texts
-        return self._read(node, backend)
-
-    @staticmethod
-    def _read(node: NodeSession, backend: Backend) -> FirewallTexts:
-        return backend.parse(node.host.run_all(backend.read_commands()))
+        return texts, backend.plan(texts, rules, backend.tags(texts, self._prefix) | known)
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied where nothing blocks the port, or the rules stand."""
-        if state["backend"] == "none":
+        if state["backend"] == NO_FIREWALL:
             return Reason("NoFirewall", "no firewall filters here, so no rule is needed")
         if state["changes"]:
             return None
@@ -94,20 +127,21 @@ class FirewallRules(Settled):
     def apply(self, node: NodeSession, state: State) -> str:
         """Carry it out; what deletes by a handle is planned again from a fresh look."""
         only_adds = all(text.startswith("+") for text in state["describe"])
-        return self._reach(node, self.wanted, looked=only_adds)
+        return self._reach(node, self._parts(node, self._name, self.wanted), looked=only_adds)
 
     def undo(self, node: NodeSession, before: State) -> str:
-        """Make the rules of before stand again, and no others of ours."""
-        return self._reach(node, [stored_rule(rule) for rule in before["rules"]], looked=False)
+        """Make the rules of before stand again where they stood, and no others of ours."""
+        rules = [stored_rule(rule) for rule in before["rules"]]
+        return self._reach(node, self._parts(node, self._former, rules), looked=False)
 
-    def _reach(self, node: NodeSession, wanted: Sequence[Rule], *, looked: bool) -> str:
-        backend = self._backend
-        if backend is None:
-            return "there is no firewall to change"
-        texts = self._texts(node, backend) if looked else self._read(node, backend)
-        change = backend.plan(texts, wanted, self._tags(backend, texts))
+    def _reach(self, node: NodeSession, parts: Sequence[_Part], *, looked: bool) -> str:
+        said = [self._change(node, name, rules, looked=looked) for name, rules in parts]
+        return "; ".join(said)
+
+    def _change(self, node: NodeSession, name: str, rules: Sequence[Rule], *, looked: bool) -> str:
+        texts, change = self._planned(node, name, rules, looked=looked)
         if change.empty:
-            return f"{self._name}: the rules were right already"
+            return f"{name}: the rules were right already"
         node.host.run_all(
             [
                 *change.checks,
@@ -117,8 +151,13 @@ class FirewallRules(Settled):
         )
         added = sum(text.startswith("+") for text in change.describe)
         removed = sum(text.startswith("-") for text in change.describe)
-        parts = [f"{n} {verb}" for n, verb in ((added, "added"), (removed, "removed")) if n]
-        return f"{self._name}: {', '.join(parts)}"
+        counted = [f"{n} {verb}" for n, verb in ((added, "added"), (removed, "removed")) if n]
+        return f"{name}: {', '.join(counted)}"
+
+
+def _is_there(node: NodeSession, name: str) -> bool:
+    """Say whether a backend's program is on the machine."""
+    return name == NO_FIREWALL or _PROGRAMS[name] in node.facts.tools
 
 
 def stored_rule(stored: Mapping[str, Any]) -> Rule:
