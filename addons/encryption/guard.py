@@ -105,13 +105,14 @@ exit 0
 )
 
 
-def unit_name(run: int) -> str:
-    """Return the guard's unit for a run."""
-    return f"redoubt-guard-{run}"
+def unit_name(run: int, node: int) -> str:
+    """Return the guard's unit; several nodes of a run may be on one machine."""
+    return f"redoubt-guard-{run}-{node}"
 
 
 def arm_command(
     run: int,
+    node: int,
     *,
     workspace: str,
     server: str,
@@ -131,12 +132,13 @@ def arm_command(
     """
     argv = (
         "bash", "-c", _ARM, "arm",
-        unit_name(run), workspace, server, config, backup, after, str(SECONDS + loading),
+        unit_name(run, node), workspace, server, config, backup, after, str(SECONDS + loading),
         _UNIT_DIRECTORY,
     )  # fmt: skip
     return Command(argv, ok=frozenset({0, ALREADY_BACK}))
 
 
-def disarm_command(run: int, *, workspace: str) -> Command:
+def disarm_command(run: int, node: int, *, workspace: str) -> Command:
     """Disarm the guard, waiting for one that is at work; prints ``fired`` where it was."""
-    return Command(("bash", "-c", _DISARM, "disarm", unit_name(run), workspace, _UNIT_DIRECTORY))
+    unit = unit_name(run, node)
+    return Command(("bash", "-c", _DISARM, "disarm", unit, workspace, _UNIT_DIRECTORY))

@@ -78,6 +78,7 @@ class FakeNode:
     runtime: RuntimeFacts = field(default_factory=RuntimeFacts)
     name: str = "n"
     run: int = 7
+    brief: Any = field(default_factory=lambda: SimpleNamespace(node=1))
     workspace: str = "/w"
     facts: Any = field(default_factory=lambda: SimpleNamespace(listening=()))
     server: Any = field(
@@ -252,7 +253,7 @@ SLOW = """[Service]
 Type=oneshot
 ExecStart=/bin/sleep 3
 """
-RUN = 4242
+RUN, NODE = 4242, 7
 FILES = "/var/lib/redoubt-test"
 
 
@@ -265,7 +266,7 @@ def slow_unit(crash_lab: Lab) -> Iterator["Guarded"]:
     )
     guarded.shell(f"{script} <<'U'\n{SLOW}U\nsystemctl daemon-reload")
     yield guarded
-    guarded.run(disarm_command(RUN, workspace=f"{FILES}/w"))
+    guarded.run(disarm_command(RUN, NODE, workspace=f"{FILES}/w"))
     guarded.shell(f"rm -rf {FILES} {guarded.unit}; systemctl daemon-reload")
 
 
@@ -284,6 +285,7 @@ class Guarded:
     def arm(self) -> int:
         command = arm_command(
             RUN,
+            NODE,
             workspace=f"{FILES}/w",
             server="slow-to-start.service",
             config=f"{FILES}/conf",
@@ -293,7 +295,7 @@ class Guarded:
         return self.run(command).returncode
 
     def disarm(self) -> str:
-        return self.run(disarm_command(RUN, workspace=f"{FILES}/w")).stdout.decode()
+        return self.run(disarm_command(RUN, NODE, workspace=f"{FILES}/w")).stdout.decode()
 
     @property
     def conf(self) -> str:
@@ -315,7 +317,7 @@ class TestGuard:
         assert slow_unit.arm() == 0
         slow_unit.at_work()
         assert slow_unit.disarm() == "fired\n"
-        service = "systemctl show -p ActiveState --value redoubt-guard-4242.service"
+        service = "systemctl show -p ActiveState --value redoubt-guard-4242-7.service"
         assert slow_unit.shell(service) == "inactive\n"
         assert slow_unit.conf == "old\n"
         assert slow_unit.shell("ls /etc/systemd/system | grep redoubt-guard") == ""
@@ -326,7 +328,7 @@ class TestGuard:
         monkeypatch.setattr(guard, "SECONDS", 1)
         slow_unit.arm()
         slow_unit.at_work()
-        slow_unit.shell("systemctl kill -s KILL redoubt-guard-4242.service")
+        slow_unit.shell("systemctl kill -s KILL redoubt-guard-4242-7.service")
         assert slow_unit.disarm() == "fired\n"
 
     def test_arming_again_begins_a_new_deadline(

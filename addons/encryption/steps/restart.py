@@ -109,8 +109,7 @@ class Restart:
 
     def undo(self, node: NodeSession, before: State) -> str:  # noqa: ARG002 -- the step's signature
         """Nothing yet: the restart comes when the file is back, in `settle`."""
-        fired = node.host.run(disarm_command(node.run, workspace=node.workspace)).text
-        return "the guard had put the old file back" if "fired" in fired else "to be restarted"
+        return "the guard had put the old file back" if _disarm(node) else "to be restarted"
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
         """Forward, see that no guard is left armed; back, restart unless it runs as before."""
@@ -172,8 +171,7 @@ class Restart:
         Raises:
             StepFailed: It has put the old file back already.
         """
-        said = node.host.run(disarm_command(node.run, workspace=node.workspace)).text
-        if "fired" in said:
+        if _disarm(node):
             raise _guard_fired(node)
 
     @staticmethod
@@ -187,6 +185,7 @@ class Restart:
         content = node.host.read_files([path])[0].content or b""
         command = arm_command(
             node.run,
+            node.brief.node,
             workspace=node.workspace,
             server=node.server.unit,
             config=path,
@@ -205,7 +204,7 @@ class Restart:
             StepFailed: It would not start with it.
         """
         server = node.server
-        directory = f"/run/redoubt-check-{node.run}"
+        directory = f"/run/redoubt-check-{node.run}-{node.brief.node}"
         made = files.directory_command(
             directory, mode=0o700, owner=server.unit_user, group=server.unit_group
         )
@@ -247,6 +246,12 @@ class Restart:
             if now > look:
                 look = now + _UNIT_LOOK_SECONDS
             time.sleep(min(1.0, max(_POLL_SECONDS, (now - began) / 20)))
+
+
+def _disarm(node: NodeSession) -> bool:
+    """Disarm the guard, and say whether it has put the old file back."""
+    command = disarm_command(node.run, node.brief.node, workspace=node.workspace)
+    return "fired" in node.host.run(command).text
 
 
 def _missing(node: NodeSession, old: str) -> str | None:
