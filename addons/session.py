@@ -30,6 +30,7 @@ class NodeBrief:
             add-on is not installed.
         begun: What this run's earlier attempts recorded, by step.
         shares_machine: Whether other nodes are on the same machine.
+        beside: The names of those among them that this run is about, too.
         certificates: Fingerprints of the certificates issued to this node and not abandoned.
     """
 
@@ -46,6 +47,7 @@ class NodeBrief:
     begun: Mapping[str, State]
     certificates: frozenset[str]
     shares_machine: bool
+    beside: tuple[str, ...]
     installation: int
 
 

@@ -73,8 +73,7 @@ def install_obstacles(
             f"({server.tls_reason}).",
             "Install a build with TLS, such as the distribution's.",
         )
-    if not ours:
-        yield from _taken(node, spec)
+    yield from _taken(node, spec, ours=ours)
     yield from _shadowed(node, wanted)
     if not server.config.directory_writable:
         yield Reason(
@@ -96,18 +95,27 @@ def install_obstacles(
         )
 
 
-def _taken(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
+def _taken(node: NodeSession, spec: EncryptionSpec, *, ours: bool) -> Iterator[Reason]:
     server = node.server
     running = int(node.runtime.config.get("tls-port") or 0) or server.tls_port
-    if running:
+    if running and not ours:
         yield Reason(
             "AlreadyTls",
             f"{node.name}: the server speaks TLS on {running} already, not set up by Redoubt.",
             "Choose adopt=yes to take it into view as it is; it is never overwritten.",
         )
         return
+    if node.brief.beside:
+        yield Reason(
+            "TlsPortShared",
+            f"{node.name} is on one machine with {' and '.join(node.brief.beside)} of the same "
+            f"group, and they cannot both have port {spec.tls_port}.",
+            "Put them into different groups, and install on each with a tls_port of its own.",
+        )
+        return
     listener = node.facts.listener(spec.tls_port)
-    if listener is not None:
+    own = ours and spec.tls_port != server.port
+    if listener is not None and not (own and listener.pid == server.pid):
         yield Reason(
             "PortTaken",
             f"{node.name}: port {spec.tls_port} is in use by {listener.process or 'a process'}.",

@@ -201,7 +201,7 @@ def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> Encryptio
         return spec
     usual = directory_of(spec, session.server)
     state = session.brief.baseline.get("certificate") or session.brief.begun.get("certificate")
-    own = str(state["directory"]) if state else f"{usual}-{session.name}"
+    own = str(state["directory"]) if state else f"{usual}-{session.server.port}"
     return replace(spec, directory=own)
 
 

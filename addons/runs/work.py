@@ -10,7 +10,7 @@ from django.db.models import Count
 
 from addons.catalogue import Planner, addon_named
 from addons.engine.step import Plan, State
-from addons.models import Certificate, NodeInstallation, Run
+from addons.models import Certificate, NodeInstallation, Run, RunNode
 from addons.pki.leaf import Issued
 from addons.runs.certificates import certificate_record, store_certificates
 from addons.runs.claim import Lease
@@ -151,10 +151,10 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
     for node, fingerprint in known.values_list("node", "fingerprint"):
         certificates.setdefault(node or 0, set()).add(fingerprint)
     machines = Machine.objects.filter(nodes__run_nodes__run=run)
+    # Counted apart: over the join of the filter it would be the run's own nodes alone.
+    together = Node.objects.filter(machine__in=machines).values("machine")
     shared = set(
-        machines.annotate(count=Count("nodes", distinct=True))
-        .filter(count__gt=1)
-        .values_list("pk", flat=True)
+        together.annotate(count=Count("pk")).filter(count__gt=1).values_list("machine", flat=True)
     )
     ended = frozenset(
         Run.objects.filter(nodes__node__machine__in=machines, state__in=Run.ENDED)
@@ -162,8 +162,10 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
         .order_by("-pk")
         .values_list("pk", flat=True)[:_REMEMBERED]
     )
-    rows = run.nodes.select_related(
-        "node__machine__credential", "node__machine__jump_host__credential"
+    rows = list(
+        run.nodes.select_related(
+            "node__machine__credential", "node__machine__jump_host__credential"
+        )
     )
     return [
         NodeWork(
@@ -174,6 +176,7 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
                 frozenset(certificates.get(row.node_id, ())),
                 journal.befores(row.node_id),
                 shares_machine=row.node.machine_id in shared,
+                beside=_beside(row.node, rows),
             ),
             lease=lease,
             journal=journal,
@@ -194,6 +197,7 @@ def _brief(
     begun: Mapping[str, State],
     *,
     shares_machine: bool,
+    beside: tuple[str, ...],
 ) -> NodeBrief:
     return NodeBrief(
         node=node.pk,
@@ -209,8 +213,15 @@ def _brief(
         begun=begun,
         certificates=certificates,
         shares_machine=shares_machine,
+        beside=beside,
         installation=run.installation_id,
     )
+
+
+def _beside(node: Node, rows: Sequence[RunNode]) -> tuple[str, ...]:
+    """Name the run's other nodes on this node's machine."""
+    others = (row.node for row in rows if row.node_id != node.pk)
+    return tuple(other.name for other in others if other.machine_id == node.machine_id)
 
 
 def _target(node: Node) -> SshTarget | DomainError:

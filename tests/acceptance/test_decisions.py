@@ -21,6 +21,7 @@ from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import Wanted, needs_password, wanted_of
 from addons.session import NodeSession
 from instances.nodeconf.facts import NodeFacts, parse_facts
+from instances.nodeconf.facts_parts import ListeningPort
 from instances.reason import Reason
 from instances.remote.local import LocalHost
 from instances.runtime import RuntimeFacts
@@ -45,7 +46,7 @@ def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSe
     changed = replace(found.server, config=config, exec_start=(), **server)
     node = SimpleNamespace(
         name="redis-1",
-        brief=SimpleNamespace(client_addresses=(str(found.addresses[0].ip),)),
+        brief=SimpleNamespace(client_addresses=(str(found.addresses[0].ip),), beside=()),
         facts=replace(found, server=changed),
         server=changed,
         runtime=runtime,
@@ -127,6 +128,21 @@ def test_no_restart_is_planned_of_a_server_without_a_unit() -> None:
     assert "NoUnit" in obstacles(session(unit=""), restart)
     assert [each.code for each in uninstall_obstacles(session(unit=""), restart)] == ["NoUnit"]
     assert list(uninstall_obstacles(session(unit=""), DEFAULTS)) == []
+
+
+def test_another_tls_port_must_be_free_where_encryption_is_on_already() -> None:
+    node = session("tls-port 6380")
+    own = node.server.pid
+    listening = [
+        ListeningPort("*", 6379, "redis-server", own),
+        ListeningPort("*", 6380, "redis-server", own),
+        ListeningPort("*", 6381, "redis-server", 4711),
+    ]
+    node.facts = replace(node.facts, listening=tuple(listening))
+    for port, expected in ((6380, False), (7443, False), (6381, True), (6379, True)):
+        spec = EncryptionSpec(tls_port=port)
+        found = install_obstacles(node, spec, wanted(node, spec), ours=True)
+        assert ("PortTaken" in {reason.code for reason in found}) is expected, port
 
 
 def test_a_sentinel_is_refused_by_name() -> None:
