@@ -44,8 +44,8 @@ def _head(page: RunPage) -> Iterator[str]:
         yield f"- Ended: {_at(run.ended_at)}"
     if run.started_at and run.ended_at:
         yield f"- Took: {(run.ended_at - run.started_at).total_seconds():.2f} s"
-    if run.attempt > 1:
-        yield f"- Attempts: {run.attempt}"
+    if page.attempts > 1:
+        yield f"- Attempts: {page.attempts}"
     if run.bundle:
         yield f"- Asked for together with other groups: {run.bundle}"
 

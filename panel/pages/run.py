@@ -36,6 +36,7 @@ class RunPage:
     Args:
         version: Changes when anything on the page does: a poll that brings the same gets nothing.
         began: Whether a worker has touched nodes, so that there is something to watch.
+        attempts: How many workers have worked on it since; the preview's do not count.
     """
 
     run: Run
@@ -49,6 +50,7 @@ class RunPage:
     interruption: Shown
     version: str
     began: bool
+    attempts: int
 
     @property
     def polls(self) -> bool:
@@ -95,6 +97,7 @@ def _page(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> 
         interruption=interruption(looks),
         version=_version(run, nodes, records),
         began=run.state not in {Run.State.PREVIEWING, Run.State.PREVIEWED, Run.State.DISCARDED},
+        attempts=len({record.attempt for record in records}),
     )
 
 

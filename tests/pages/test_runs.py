@@ -191,6 +191,17 @@ def test_a_running_run_shows_nodes_by_steps_and_what_happened(
     assert "Stop and put back" in text
 
 
+def test_a_preview_is_no_attempt_but_a_takeover_is_a_second(
+    signed_in: Client, world: World
+) -> None:
+    run = running(world)
+    Run.objects.update(attempt=2)
+    assert "attempt" not in signed_in.get(run.get_absolute_url()).content.decode()
+    record = world.record(run, run.nodes.all()[1].node, "certificate", "applied", "news")
+    type(record).objects.filter(pk=record.pk).update(attempt=3)
+    assert "attempt 2" in signed_in.get(run.get_absolute_url()).content.decode()
+
+
 def test_a_reload_a_second_viewer_and_a_poll_see_the_same(signed_in: Client, world: World) -> None:
     run = running(world)
     page = signed_in.get(run.get_absolute_url())
