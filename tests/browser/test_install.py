@@ -4,24 +4,14 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
 from lab import Lab, LabNode, NodeSpec
+from tests.browser.conftest import PASSWORD, authority, sign_in
 from tests.crash.node_state import closed, tls_ping
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(240)]
-
-PASSWORD = "a quite long pass-phrase 7"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -58,41 +48,10 @@ def panel(host: LabNode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
         yield running
 
 
-@pytest.fixture(scope="module")
-def chromium(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, panel: LivePanel) -> Iterator[Page]:
-    """A page whose console, failed requests and requests elsewhere are held against the test."""
-    context = chromium.new_context(base_url=panel.url)
-    found = context.new_page()
-    complaints: list[str] = []
-    found.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    found.on(
-        "request",
-        lambda r: None if r.url.startswith((panel.url, "data:")) else complaints.append(r.url),
-    )
-    yield found
-    context.close()
-    assert complaints == []
-
-
-def authority(panel: LivePanel) -> str:
-    return panel.manage("authority", "export", "shop").stdout.decode()
-
-
 def test_a_person_installs_and_uninstalls_encryption_by_clicking(
     page: Page, panel: LivePanel, host: LabNode
 ) -> None:
-    page.goto("/")
-    page.get_by_label("Username").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    sign_in(page)
     expect(page.get_by_role("heading", name="Dashboard")).to_be_visible()
 
     page.get_by_role("link", name="shop", exact=True).first.click()
