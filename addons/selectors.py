@@ -207,9 +207,7 @@ def certificates_holding(text: str) -> QuerySet[Certificate]:
     return certificate_written(living, text).order_by("subject", "-pk")
 
 
-def certificate_written(
-    certificates: QuerySet[Certificate], text: str
-) -> QuerySet[Certificate]:
+def certificate_written(certificates: QuerySet[Certificate], text: str) -> QuerySet[Certificate]:
     """Keep the certificates with each word in name, serial or fingerprint."""
     found = Q()
     for word in text.split():

@@ -20,6 +20,7 @@ from panel.views import (
     health,
     many,
     nodes,
+    notices,
     removal,
     runs,
     search,
@@ -115,9 +116,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="node-forget-host-key",
     ),
     path("certificates/", certificates.certificates, name="certificates"),
-    path(
-        "certificates/authorities/", certificates.authorities, name="certificates-authorities"
-    ),
+    path("certificates/authorities/", certificates.authorities, name="certificates-authorities"),
     path("archive/", archive.archive, name="archive"),
     path("archive/<slug:kind>/<int:pk>/", archive.archived, name="archived"),
     path(
@@ -145,4 +144,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("runs/<int:pk>/resolve/", runs.run_resolve, name="run-resolve"),
     path("search/", search.search, name="search"),
     path("audit/", audit.audit, name="audit"),
+    path("notices/", notices.notices, name="notices"),
 ]

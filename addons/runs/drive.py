@@ -107,6 +107,7 @@ def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
         mine = held_by(lease)
         if not mine.update(state=state, ended_at=None if ready else now, lease_until=None):
             return
+        audit(PANEL, f"run.{state}", run)
         if preview:
             return
         if outcome is not Outcome.STUCK:
@@ -114,7 +115,6 @@ def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
         _settle_certificates(run, outcome)
         if outcome is Outcome.SUCCEEDED:
             _settle_installation(run)
-        audit(PANEL, f"run.{state}", run)
     machines_freed(run)
 
 
