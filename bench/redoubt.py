@@ -38,7 +38,7 @@ from panel.supervisor.tether import die_with_parent
 _ACTOR = Actor(None, "bench", "terminal")
 _READY_SECONDS = 60.0
 _RUN_SECONDS = 120.0
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.02
 
 
 class Redoubt:

@@ -5,7 +5,8 @@
 # a file in base64, which ends with its line: no content can be taken for a header. Nothing here may fail as a whole: what cannot be read is
 # missing. Forks are dear on small machines, so bash's own means are used where they will do.
 exec 2>/dev/null </dev/null
-export LC_ALL=C QUOTING_STYLE=literal PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin"
+export LC_ALL=C QUOTING_STYLE=literal
+[[ :$PATH: == *:/usr/sbin:* ]] || PATH+=:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
 cd /
 shopt -s nullglob
 unit=${1:-} config=${2:-} remembered=${3:-}
@@ -32,8 +33,7 @@ text os /etc/os-release
 read -r kernel </proc/sys/kernel/osrelease && section kernel '' "$kernel"
 read -r enforcing </sys/fs/selinux/enforce && section selinux '' "$enforcing"
 tools=
-for tool in openssl redis-cli valkey-cli flock base64 systemd-run setpriv runuser timeout ss \
-  nft iptables ip6tables ufw firewall-cmd semanage restorecon python3; do
+for tool in openssl nft iptables ip6tables ufw firewall-cmd; do
   have "$tool" && tools+="$tool "
 done
 section tools '' "$tools"
@@ -176,7 +176,7 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     [[ -z $chosen ]] || { IFS= read -r owner; owner=${owner%" /proc/"*}; }
     IFS= read -r identity && identity=${identity#* * }
   } < <(stat -L -c '%U %G %n:%d:%i:%s:%Y' ${chosen:+"/proc/$chosen"} ${program:+"$program"})
-  [[ $chosen ]] && cwd=$(readlink /proc/$chosen/cwd)
+  [[ $chosen ]] && cd -P "/proc/$chosen/cwd" && cwd=$PWD && cd /
   run_user=${user[${chosen_unit:-none}]:-${owner%% *}}
   section program '' "$program"$'\n'"${owner:-}"$'\n'"${cwd:-}"
   section identity '' "$identity"
@@ -228,7 +228,8 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     done < <(grep -aiE '^[[:space:]]*["'\'']?include["'\'']?[[:space:]]' "$1")
   }
   if [[ $config ]]; then
-    target=$(readlink -f "$config")
+    target=$config
+    [[ -L $config ]] && target=$(readlink -f "$config")
     [[ -w ${target%/*}/ ]] && writable=yes || writable=no
     section configfile '' "$config"$'\n'"$target"$'\n'"$(stat -L -c '%U %G %a' "$config")"$'\n'"$writable"
     slurp config "$config" '' && includes "$config" 0

@@ -2,17 +2,21 @@
 
 The scripts are constants; every value is a positional argument. A file is written under a name
 beside its place, opened exclusively, given owner and mode through its descriptor (the directory
-may belong to the server's user, who could swap the name), measured, synced, and renamed into place.
+may belong to the server's user, who could swap the name), synced, and renamed into place. Bash
+itself writes what holds no NUL byte, and says when it cannot: that saves a program.
 """
 
 import base64
 import hashlib
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from instances.nodeconf.command import Command, FileState
 from instances.secret import Secret
 
 CHANGED = 65
+# Bytes from which on a file's common parts are cheaper copied on the node than sent to it.
+LARGE = 16 * 1024
 
 # One fork for all links and one for all owners; what is small is read by bash itself.
 READ = r"""
@@ -54,24 +58,41 @@ for ((i = 0; i < count; i++)); do
 done
 """
 
-WRITE = r"""
+_TAKE = r"""
 set -euC
+LC_ALL=C
+take() { # SIZE: of what is text; nothing stands for bytes that bash cannot keep
+  local content
+  if [ -z "$1" ]; then cat; else IFS= read -r -N "$1" content && printf '%s' "$content"; fi
+}
+"""
+
+WRITE = (
+    _TAKE
+    + r"""
 path=$1 size=$2 mode=$3 owner=$4 fresh=$1.redoubt.$$
 trap 'rm -f -- "$fresh"' EXIT
 exec 3>"$fresh"
 chown -- "$owner" /proc/self/fd/3
 chmod -- "$mode" /proc/self/fd/3
-cat >&3
-[ "$(stat -L -c %s /proc/self/fd/3)" = "$size" ]
+take "$size" >&3
 sync -- /proc/self/fd/3
 mv -fT -- "$fresh" "$path"
 trap - EXIT
 sync -- "${path%/*}/"
 """
+)
 
-REPLACE = r"""
-set -euC
-path=$1 size=$2 expected=$3 keep=$4
+# Of the old content, known to the byte by its digest, what stays is not sent again.
+REPLACE = (
+    _TAKE
+    + r"""
+path=$1 size=$2 expected=$3 head=$4 tail=$5 keep=$6
+write() {
+  [ "$head" = 0 ] || head -c "$head" -- "$path"
+  take "$size"
+  [ "$tail" = 0 ] || tail -c "$tail" -- "$path"
+}
 [ ! -L "$path" ] || path=$(readlink -e -- "$path")
 [ -f "$path" ]
 fresh=$path.redoubt.$$
@@ -88,12 +109,12 @@ fi
 trap 'rm -f -- "$fresh"' EXIT
 exec 3>"$fresh"
 cp --attributes-only --preserve=all -- "$path" /proc/self/fd/3
-cat >&3
-[ "$(stat -L -c %s /proc/self/fd/3)" = "$size" ]
+write >&3
 sync -- /proc/self/fd/3
 mv -fT -- "$fresh" "$path"
 trap - EXIT
 """
+)
 
 
 def read_command(paths: Sequence[str]) -> Command:
@@ -136,20 +157,32 @@ def write_command(
 
 
 def replace_command(
-    path: str, content: bytes | Secret, *, expected_sha256: str | None = None, keep: str = ""
+    path: str, content: bytes, *, seen: bytes | None = None, keep: str = ""
 ) -> Command:
     """Replace the content of an existing file; owner, mode, xattrs and a symlink to it stay.
 
     Args:
         path: The file, or a symbolic link to it.
         content: All of the new content.
-        expected_sha256: Hex digest of what was read; where the file differs, the command ends
-            with code `CHANGED`, which a Host raises as FileChanged.
+        seen: What was read; where the file differs, the command ends with code `CHANGED`, which a
+            Host raises as FileChanged.
         keep: Where the old file goes, in a directory of root's that is made for it; one that is
             there already stays.
     """
-    values = (path, _size(content), expected_sha256 or "", keep)
-    return Command(("bash", "-c", REPLACE, "replace", *values), stdin=content)
+    large = seen is not None and len(seen) >= LARGE
+    head, tail = _common(seen or b"", content) if large else (0, 0)
+    new = content[head : len(content) - tail]
+    digest = "" if seen is None else sha256(seen)
+    values = (path, _size(new), digest, str(head), str(tail), keep)
+    return Command(("bash", "-c", REPLACE, "replace", *values), stdin=new)
+
+
+def _common(old: bytes, new: bytes) -> tuple[int, int]:
+    """How many bytes both begin with, and how many of the rest both end with."""
+    shorter = min(len(old), len(new))
+    head = bisect_left(range(shorter), 1, key=lambda at: old[: at + 1] != new[: at + 1])
+    rest = range(shorter - head)
+    return head, bisect_left(rest, 1, key=lambda at: old[-at - 1 :] != new[-at - 1 :])
 
 
 def directory_command(path: str, *, mode: int, owner: str, group: str) -> Command:
@@ -158,9 +191,10 @@ def directory_command(path: str, *, mode: int, owner: str, group: str) -> Comman
 
 
 def _size(content: bytes | Secret) -> str:
-    return str(len(content.reveal().encode() if isinstance(content, Secret) else content))
+    known = content.reveal().encode() if isinstance(content, Secret) else content
+    return "" if not known or b"\0" in known else str(len(known))
 
 
 def sha256(content: bytes) -> str:
-    """The digest that `replace_command` expects."""
+    """The hex digest that `sha256sum` prints."""
     return hashlib.sha256(content).hexdigest()

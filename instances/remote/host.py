@@ -54,10 +54,8 @@ class Host(Protocol):
     ) -> None:
         """Put a file in place atomically; a symbolic link at `path` is replaced."""
 
-    def replace_file(
-        self, path: str, content: bytes | Secret, expected_sha256: str | None = None
-    ) -> None:
-        """Replace an existing file's content atomically; raises FileChanged."""
+    def replace_file(self, path: str, content: bytes, seen: bytes | None = None) -> None:
+        """Replace an existing file's content atomically; raises FileChanged if it is not `seen`."""
 
     def make_directory(self, path: str, *, mode: int, owner: str, group: str) -> None:
         """Create a directory (and its parents), or give it this owner and mode."""
@@ -106,10 +104,8 @@ class ShellHost:
     ) -> None:
         self.run(files.write_command(path, content, mode=mode, owner=owner, group=group))
 
-    def replace_file(
-        self, path: str, content: bytes | Secret, expected_sha256: str | None = None
-    ) -> None:
-        self.run(files.replace_command(path, content, expected_sha256=expected_sha256))
+    def replace_file(self, path: str, content: bytes, seen: bytes | None = None) -> None:
+        self.run(files.replace_command(path, content, seen=seen))
 
     def make_directory(self, path: str, *, mode: int, owner: str, group: str) -> None:
         self.run(files.directory_command(path, mode=mode, owner=owner, group=group))

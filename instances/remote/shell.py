@@ -5,11 +5,14 @@ The framing, and why it is so:
 * Each command is one compound command, `{ ...; }`, with nothing after its last brace. Bash runs a
   compound command only when it has read all of it, so a line that a lost connection cut short is a
   syntax error and never half a command.
-* What a command reads follows its line as base64 of a stated length; bash takes it into a variable
-  with `read -N` (a read cut short fails, and then nothing runs) and hands it on through the
-  builtin printf: it stands in no process's argv and in no file. Not in the line itself: bash reads
-  its script byte by byte from a pipe, 170 ms for a redis.conf, and prints the text of a command
-  that a signal killed.
+* What a command reads follows its line, of a stated length; bash takes it into a variable with
+  `read -N` (a read cut short fails, and then nothing runs) and hands it on through the builtin
+  printf: it stands in no process's argv and in no file. Not in the line itself: bash reads its
+  script byte by byte from a pipe, 170 ms for a redis.conf, and prints the text of a command that a
+  signal killed. A variable keeps no NUL byte: what holds one is sent as base64.
+* `bash -c SCRIPT` is not started: the script comes the same way and runs in a subshell of the shell
+  that is there, with its arguments as $1 and so on; $$ is then the shell. To start one more bash
+  would take a small machine 3 ms each time.
 * `exec --` in a subshell runs programs only: no builtin can change or end the shell itself.
 * stdin is /dev/null, or the command would eat the lines that follow.
 * Descriptor 9 is the run's lock (see `instances.remote.lock`); children do not inherit it.
@@ -29,18 +32,22 @@ from instances.remote.frames import SKIPPED, FrameReader
 from instances.secret import Secret
 
 ARGV = ("bash", "--noprofile", "--norc")
+BASH = ("bash", "-c")
 SUDO = ("sudo", "-n", "-H", "--")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Less than any pipe or SSH window takes at once, so no thread is needed to send it.
 INLINE = 32 * 1024
 # Seconds that a peer which takes nothing more may still be read for.
 LAST_WORDS = 1.0
-_RESET = "{ bad=; i=; }\n"
+_RESET = b"{ bad=; input=; }\n"
 
 _PROLOGUE = """\
 { unset BASH_ENV ENV CDPATH; export LC_ALL=C PATH=%s; umask 077; cd /; \
 printf '\\n%%s %%s\\n' %s "$$"; printf '\\n%%s\\n' %s >&2; }
 """
+
+_Wait = tuple[str, tuple[str, ...], float]
+"""What is waited for: a tag, the argv it stands for, and for how many seconds."""
 
 
 class Duplex(Protocol):
@@ -83,7 +90,7 @@ class Shell:
         result is then the last of the list.
         """
         tagged = [(self._tag(), command) for command in commands]
-        text = "".join(command_text(command, tag) for tag, command in tagged)
+        text = b"".join(command_text(command, tag) for tag, command in tagged)
         waits = [(tag, command.argv, command.timeout) for tag, command in tagged]
         return self._exchange(_RESET + text, waits)
 
@@ -92,7 +99,7 @@ class Shell:
         tag = self._tag()
         line = f"inside() {{ {script}\n}}; inside {shlex.join(arguments)} </dev/null"
         text = _framed(line, tag, frozenset(range(256)))
-        return self._exchange(_RESET + text, [(tag, ("lock", *arguments), timeout)])[0]
+        return self._exchange(_RESET + text.encode(), [(tag, ("lock", *arguments), timeout)])[0]
 
     def close(self) -> None:
         """End the shell; it frees its lock as it exits."""
@@ -102,16 +109,18 @@ class Shell:
     def _start(self, timeout: float) -> int:
         tag = self._tag()
         text = _PROLOGUE % (shlex.quote(PATH), shlex.quote(tag), shlex.quote(tag))
-        (started,) = self._exchange(text, [(tag, ARGV, timeout)])
+        (started,) = self._exchange(text.encode(), [(tag, ARGV, timeout)])
         return started.code
 
     def _tag(self) -> str:
         self._count += 1
         return f"{self._nonce}-{self._count}"
 
-    def _exchange(self, text: str, waits: list[tuple[str, tuple[str, ...], float]]) -> list[Result]:
+    def _exchange(
+        self, text: bytes, waits: list[tuple[str, tuple[str, ...], float]]
+    ) -> list[Result]:
         with self._turn:
-            self._send(text.encode())
+            self._send(text)
             results = [self._wait(*wait) for wait in waits]
         return [result for result in results if result.code != SKIPPED]
 
@@ -161,15 +170,37 @@ class Shell:
                 self._frames.feed(*self._pipe.receive(deadline - time.monotonic()))
 
 
-def command_text(command: Command, tag: str) -> str:
+def command_text(command: Command, tag: str) -> bytes:
     """What is sent for one command. The only place where argv becomes shell text."""
-    program = f"exec -- {shlex.join(command.argv)}"
-    if command.stdin is None:
-        return _framed(f"( {program} ) </dev/null 9>&-", tag, command.ok)
-    encoded = base64.b64encode(_bytes(command.stdin)).decode()
-    line = f"""( printf '%s' "$i" | base64 -d | {program} ) </dev/null 9>&-"""
-    take = f"IFS= read -r -N {len(encoded)} i || bad=1; " if encoded else ""
-    return _framed(line, tag, command.ok, take) + encoded
+    program, script = _program(command.argv)
+    takes, payloads = [], []
+    if script is not None:
+        takes.append(_take("script", script))
+        payloads.append(script)
+    run = f"( {program} ) </dev/null 9>&-"
+    if command.stdin is not None:
+        content = _bytes(command.stdin)
+        encoded = b"\0" in content
+        payloads.append(base64.b64encode(content) if encoded else content)
+        takes.append(_take("input", payloads[-1]))
+        decode = " | base64 -d" if encoded else ""
+        run = f"""printf '%s' "$input" 9>&-{decode} 9>&- | ( {program} ) 9>&-"""
+    line = _framed(run, tag, command.ok, "".join(takes))
+    return b"".join([line.encode(), *payloads])
+
+
+def _program(argv: tuple[str, ...]) -> tuple[str, bytes | None]:
+    """The text that runs it, and the script that this needs in a variable, if any."""
+    if argv[:2] != BASH:
+        return f"exec -- {shlex.join(argv)}", None
+    return f'set -- {shlex.join(argv[4:])}; eval "$script"', argv[2].encode()
+
+
+def _take(variable: str, payload: bytes) -> str:
+    """The text that reads a payload; of length 0, `read` would read all there is."""
+    if not payload:
+        return f"{variable}=; "
+    return f"IFS= read -r -N {len(payload)} {variable} || bad=1; "
 
 
 def _framed(line: str, tag: str, ok: frozenset[int], take: str = "") -> str:
@@ -177,7 +208,7 @@ def _framed(line: str, tag: str, ok: frozenset[int], take: str = "") -> str:
     mark = shlex.quote(tag)
     return (
         f'{{ {take}if [ -z "$bad" ]; then {line}; s=$?; case $s in {good}) ;; *) bad=1 ;; esac; '
-        f"else s={SKIPPED}; fi; i=; printf '\\n%s %s\\n' {mark} \"$s\"; "
+        f"else s={SKIPPED}; fi; input=; printf '\\n%s %s\\n' {mark} \"$s\"; "
         f"printf '\\n%s\\n' {mark} >&2; }}\n"
     )
 

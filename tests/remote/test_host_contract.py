@@ -18,7 +18,7 @@ from instances.remote.errors import (
     FileChanged,
     Unreachable,
 )
-from instances.remote.files import replace_command, sha256, write_command
+from instances.remote.files import replace_command, write_command
 from instances.remote.host import Host
 from instances.secret import Secret
 from tests.remote.sshd import free_port
@@ -102,6 +102,27 @@ def test_large_input_and_large_outputs_flow_at_once(host: Host) -> None:
     assert [len(result.stderr) for result in results] == [len(content)] * 2
 
 
+@pytest.mark.parametrize("content", [bytes(range(1, 256)) * 40 + b"\n\n", bytes(range(256)), b""])
+def test_what_is_read_and_written_is_every_byte_of_it(
+    host: Host, tmp_path: Path, content: bytes
+) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"before")
+    assert host.run(Command(("cat",), stdin=content)).stdout == content
+    host.replace_file(str(file), content)
+    assert file.read_bytes() == content
+    (seen,) = host.read_files([str(file)])
+    assert seen.content == content
+
+
+def test_a_script_gets_its_arguments_and_changes_nothing_of_the_shell(host: Host) -> None:
+    script = 'set -eu; cd /tmp; trap "echo bye" EXIT; umask 0; printf "%s|" "$@"; exit 7'
+    command = Command(("bash", "-c", script, "name", "a b", "", "$(id)"), ok=frozenset({7}))
+    after = Command(("bash", "-c", 'printf "%s %s %s" "$PWD" "$(umask)" "$#"'))
+    results = host.run_all([command, after])
+    assert [each.text for each in results] == ["a b||$(id)|bye\n", "/ 0077 0"]
+
+
 def test_an_input_that_nobody_reads_does_no_harm(host: Host) -> None:
     results = host.run_all([Command(("true",), stdin=b"x" * 500_000), Command(("echo", "next"))])
     assert [result.code for result in results] == [0, 0]
@@ -115,7 +136,7 @@ def test_a_secret_on_stdin_stands_in_no_argv(host: Host) -> None:
 
 
 def test_a_killed_command_does_not_print_its_input(host: Host) -> None:
-    killed = Command(("bash", "-c", "kill -SEGV $$"), stdin=Secret("geheim-4711"))
+    killed = Command(("bash", "-c", "kill -SEGV $BASHPID"), stdin=Secret("geheim-4711"))
     with pytest.raises(CommandFailed) as raised:
         host.run(killed)
     assert raised.value.code == 139
@@ -184,11 +205,41 @@ def test_a_file_is_replaced_keeping_owner_mode_and_symlink(host: Host, tmp_path:
     conf.chmod(0o604)
     os.chown(conf, 1, 2)
     link.symlink_to("redis.conf")
-    host.replace_file(str(link), b"new\n", sha256(b"old\n"))
+    host.replace_file(str(link), b"new\n", b"old\n")
     state = conf.stat()
     assert (conf.read_bytes(), link.is_symlink()) == (b"new\n", True)
     assert (stat.S_IMODE(state.st_mode), state.st_uid, state.st_gid) == (0o604, 1, 2)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["link.conf", "redis.conf"]
+
+
+LARGE = b"save 900 1\n" * 1500
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (LARGE + b"b\nc\n", LARGE + b"X\nc\n"),
+        (LARGE + LARGE, LARGE),
+        (LARGE, LARGE + LARGE),
+        (LARGE, LARGE),
+        (LARGE, LARGE + b"last"),
+        (LARGE, b"first" + LARGE),
+        (b"\0\xff" + LARGE, b"\0\xfe" + LARGE),
+        (LARGE + LARGE, LARGE + b"\0" + LARGE),
+    ],
+)
+def test_only_what_differs_is_sent_and_the_whole_is_right(
+    host: Host, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    conf = tmp_path / "redis.conf"
+    conf.write_bytes(old)
+    command = replace_command(str(conf), new, seen=old, keep=str(tmp_path / "kept"))
+    assert isinstance(command.stdin, bytes)
+    assert len(command.stdin) <= max(5, len(new) - len(old))
+    assert len(old) >= len(LARGE)
+    host.run(command)
+    assert conf.read_bytes() == new
+    assert (tmp_path / "kept").read_bytes() == old
 
 
 def test_extended_attributes_survive_a_replacement(host: Host, tmp_path: Path) -> None:
@@ -207,7 +258,7 @@ def test_a_file_changed_by_others_is_left_alone(host: Host, tmp_path: Path) -> N
     conf = tmp_path / "redis.conf"
     conf.write_bytes(b"theirs\n")
     with pytest.raises(FileChanged) as raised:
-        host.run_all([replace_command(str(conf), b"ours\n", expected_sha256=sha256(b"read\n"))])
+        host.run_all([replace_command(str(conf), b"ours\n", seen=b"read\n")])
     assert str(conf) in str(raised.value)
     assert conf.read_bytes() == b"theirs\n"
     assert [entry.name for entry in tmp_path.iterdir()] == ["redis.conf"]

@@ -10,10 +10,10 @@ from instances.remote.local import ProcessPipe
 from instances.remote.shell import Shell, command_text
 
 
-def cut_short(text: str, length: int) -> None:
+def cut_short(text: bytes, length: int) -> None:
     """What a bash does that gets only the first `length` bytes before the connection is lost."""
     argv = ["bash", "--noprofile", "--norc"]
-    subprocess.run(argv, input=text[:length].encode(), capture_output=True, check=False)
+    subprocess.run(argv, input=text[:length], capture_output=True, check=False)
 
 
 def test_a_line_cut_short_is_never_half_a_command(tmp_path: Path) -> None:
@@ -33,6 +33,16 @@ def test_an_input_cut_short_runs_nothing(tmp_path: Path) -> None:
         assert list(tmp_path.iterdir()) == [], f"cut after {length} of {len(text)} bytes"
     cut_short(text, len(text))
     assert (tmp_path / "file").read_bytes() == b"content" * 9
+
+
+def test_a_script_cut_short_runs_nothing(tmp_path: Path) -> None:
+    script = 'touch "$1/one"; touch "$1/two"'
+    text = command_text(Command(("bash", "-c", script, "touch", str(tmp_path))), "tag")
+    for length in range(len(text)):
+        cut_short(text, length)
+        assert list(tmp_path.iterdir()) == [], f"cut after {length} of {len(text)} bytes"
+    cut_short(text, len(text))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_shell_that_does_not_start_says_what_it_was_told() -> None:

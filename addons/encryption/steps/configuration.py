@@ -102,12 +102,12 @@ class ConfigurationFile(Settled):
 
     def apply(self, node: NodeSession, state: State) -> str:
         """Replace the file, if it is still the one that was looked at; the old one is kept."""
-        new = self._rewrite(node.server.config.content)
+        seen = node.server.config.content
         node.host.run(
             files.replace_command(
                 state["path"],
-                new.content,
-                expected_sha256=state["before"],
+                self._rewrite(seen).content,
+                seen=seen,
                 keep=f"{node.workspace}/{BACKUP}",
             )
         )
@@ -129,7 +129,7 @@ class ConfigurationFile(Settled):
         else:
             back = self._back(before)(content)
             old, left = back.content, back.left
-        node.host.replace_file(path, old, seen)
+        node.host.replace_file(path, old, content)
         return " ".join([f"{path} was put back", *left])
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:

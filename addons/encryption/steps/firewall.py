@@ -172,6 +172,4 @@ def _file_command(path: str, content: bytes, texts: FirewallTexts) -> Command:
         iptables.PATH_V4: texts.rules_v4,
         iptables.PATH_V6: texts.rules_v6,
     }
-    seen = known.get(path)
-    digest = files.sha256(seen) if seen is not None else None
-    return files.replace_command(path, content, expected_sha256=digest)
+    return files.replace_command(path, content, seen=known.get(path))
