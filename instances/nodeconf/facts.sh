@@ -171,11 +171,25 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     redis-sentinel | redis-check-*) program=${exe%/*}/redis-server ;;
     valkey-sentinel | valkey-check-*) program=${exe%/*}/valkey-server ;;
   esac
-  identity=
-  {
-    [[ -z $chosen ]] || { IFS= read -r owner; owner=${owner%" /proc/"*}; }
-    IFS= read -r identity && identity=${identity#* * }
-  } < <(stat -L -c '%U %G %n:%d:%i:%s:%Y' ${chosen:+"/proc/$chosen"} ${program:+"$program"})
+  if [[ -z $config ]]; then
+    config_of "${chosen_unit:-none}"
+    config=$REPLY
+    if [[ -z $config ]]; then
+      for config in /etc/redis/redis.conf /etc/redis.conf /etc/valkey/valkey.conf /etc/valkey.conf ''; do
+        [[ -f $config ]] && break
+      done
+    fi
+  fi
+  identity= ownership=
+  while IFS= read -r line; do
+    name=${line#* * * } owners=${line%" $name"}
+    case $name in
+      "/proc/$chosen:"*) owner=${owners% *} ;;
+      "$program:"*) identity=$name ;;
+    esac
+    [[ -n $config && $name == "$config:"* ]] && ownership=$owners
+  done < <(stat -L -c '%U %G %a %n:%d:%i:%s:%Y' \
+    ${chosen:+"/proc/$chosen"} ${program:+"$program"} ${config:+"$config"})
   [[ $chosen ]] && cd -P "/proc/$chosen/cwd" && cwd=$PWD && cd /
   run_user=${user[${chosen_unit:-none}]:-${owner%% *}}
   section program '' "$program"$'\n'"${owner:-}"$'\n'"${cwd:-}"
@@ -195,15 +209,6 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
       section version '' "Redis server v=${BASH_REMATCH[1]}"
     else
       section version '' "$("$program" --version)"
-    fi
-  fi
-  if [[ -z $config ]]; then
-    config_of "${chosen_unit:-none}"
-    config=$REPLY
-    if [[ -z $config ]]; then
-      for config in /etc/redis/redis.conf /etc/redis.conf /etc/valkey/valkey.conf /etc/valkey.conf ''; do
-        [[ -f $config ]] && break
-      done
     fi
   fi
   declare -A seen
@@ -231,7 +236,7 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     target=$config
     [[ -L $config ]] && target=$(readlink -f "$config")
     [[ -w ${target%/*}/ ]] && writable=yes || writable=no
-    section configfile '' "$config"$'\n'"$target"$'\n'"$(stat -L -c '%U %G %a' "$config")"$'\n'"$writable"
+    section configfile '' "$config"$'\n'"$target"$'\n'"$ownership"$'\n'"$writable"
     slurp config "$config" '' && includes "$config" 0
   fi
 fi

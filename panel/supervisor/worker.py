@@ -1,6 +1,7 @@
 """The worker's entry: Celery's prefork pool, each of whose processes ends with the worker."""
 
 import argparse
+import gc
 import os
 import warnings
 from typing import Any
@@ -16,6 +17,10 @@ def load_once(**_kwargs: Any) -> None:
     from addons.catalogue import all_addons  # noqa: PLC0415 -- once Django is set up
 
     all_addons()
+    # What is loaded stays for good: the collector need not look at it again, and no process of the
+    # pool gets a copy of the pages by being looked at (gc.freeze's own advice before a fork).
+    gc.collect()
+    gc.freeze()
 
 
 def main() -> None:
