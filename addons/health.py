@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, Min, Q, QuerySet
+from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
 
 from addons.engine.conditions import decisive
 from addons.models import Installation, NodeInstallation
@@ -45,6 +45,15 @@ def not_as_wanted(now: datetime) -> Q:
     return Q(health=_Health.BAD) | Q(health=_Health.OK, not_after__lte=now)
 
 
+def health_shown(now: datetime) -> Case:
+    """Return the health of a row as it is shown now."""
+    return Case(
+        When(as_wanted(now), then=Value(_Health.OK)),
+        When(not_as_wanted(now), then=Value(_Health.BAD)),
+        default=Value(_Health.UNKNOWN),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Nodes with an add-on.
@@ -73,11 +82,6 @@ def installed() -> QuerySet[NodeInstallation]:
     return NodeInstallation.objects.filter(installation__generation__gt=0)
 
 
-def fleet_counts(addon: str, now: datetime) -> Counts:
-    """Count the nodes with an add-on."""
-    return Counts(**installed().filter(installation__addon=addon).aggregate(**_counts(now)))
-
-
 def group_counts(addon: str, groups: Iterable[NodeGroup], now: datetime) -> dict[int, Counts]:
     """Count the nodes with an add-on in each of some groups, by the group's key."""
     rows = installed().filter(installation__addon=addon, installation__group__in=list(groups))
@@ -85,6 +89,31 @@ def group_counts(addon: str, groups: Iterable[NodeGroup], now: datetime) -> dict
     return {
         group: Counts(*numbers)
         for group, *numbers in counted.values_list("installation__group", *_counts(now))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was observed of one installation.
+
+    Args:
+        oldest: When the node was observed that was not observed for the longest.
+    """
+
+    counts: Counts = Counts()
+    oldest: datetime | None = None
+
+
+def installation_counts(
+    installations: Iterable[Installation], now: datetime
+) -> dict[int, Observed]:
+    """Count the nodes of installations, by the installation's key."""
+    rows = installed().filter(installation__in=list(installations)).values("installation")
+    counted = rows.annotate(**_counts(now), oldest=Min("observed_at")).order_by()
+    fields = ("installation", "oldest", *_counts(now))
+    return {
+        installation: Observed(Counts(*numbers), oldest)
+        for installation, oldest, *numbers in counted.values_list(*fields)
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.fields.json import KT
 from django.urls import reverse
 
 from instances.fields import EncryptedJSONField, EncryptedTextField
@@ -111,6 +112,11 @@ class NodeInstallation(models.Model):
         ]
         indexes = [
             models.Index(fields=["health", "not_after"], name="installed_by_health"),
+            # All that judging one node needs.
+            models.Index(
+                fields=["node", "health", "observed_generation", "not_after", "installation"],
+                name="installed_on_node",
+            ),
             # All that counting a group's nodes by state needs.
             models.Index(
                 fields=["installation", "health", "observed_generation", "not_after"],
@@ -141,15 +147,26 @@ class Certificate(models.Model):
     serial = models.CharField(max_length=40, unique=True)
     subject = models.CharField(max_length=200)
     names = models.JSONField(default=list)
+    first_name = models.GeneratedField(
+        expression=KT("names__0"), output_field=models.CharField(max_length=253), db_persist=True
+    )
     fingerprint = models.CharField(max_length=95, unique=True)
     not_before = models.DateTimeField()
-    not_after = models.DateTimeField(db_index=True)
+    not_after = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["not_after"]
-        # All that counting what ends when needs.
-        indexes = [models.Index(fields=["state", "not_after", "node"], name="certificate_ending")]
+        indexes = [
+            # All that counting what ends when needs.
+            models.Index(fields=["state", "not_after", "node"], name="certificate_ending"),
+            models.Index(
+                fields=["subject"], opclasses=["varchar_pattern_ops"], name="certificate_subject"
+            ),
+            models.Index(
+                fields=["first_name"], opclasses=["varchar_pattern_ops"], name="certificate_name"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.subject} {self.serial}"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TypeVar
 from uuid import UUID
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from addons.models import (
     Certificate,
@@ -32,12 +32,18 @@ def runs_under_way() -> int:
 
 def runs_listed() -> QuerySet[Run]:
     """Return runs for a list: with where they belong and how many nodes are through."""
-    through = Q(nodes__state__in=[RunNode.State.DONE, RunNode.State.UNCHANGED])
+    through = Q(state__in=[RunNode.State.DONE, RunNode.State.UNCHANGED])
     return (
         Run.objects.select_related("installation__group__environment")
-        .annotate(node_count=Count("nodes"), nodes_through=Count("nodes", filter=through))
+        .annotate(node_count=_nodes_of_run(Q()), nodes_through=_nodes_of_run(through))
         .order_by("-pk")
     )
+
+
+def _nodes_of_run(which: Q) -> Coalesce:
+    """Count a run at a time: a join would be summed up over all runs before a page is cut off."""
+    rows = RunNode.objects.filter(which, run=OuterRef("pk")).order_by().values("run")
+    return Coalesce(Subquery(rows.annotate(count=Count("pk")).values("count")), 0)
 
 
 def runs_in_need() -> QuerySet[Run]:
@@ -134,46 +140,15 @@ def groups_at_work(groups: Iterable[NodeGroup]) -> set[int]:
     return set(begun.values_list("installation__group", flat=True))
 
 
-def node_installations(installations: Iterable[Installation]) -> list[NodeInstallation]:
-    """Return what is installed on the nodes of installations, without the way back."""
+def node_installations(
+    installations: Iterable[Installation], nodes: Iterable[Node]
+) -> list[NodeInstallation]:
+    """Return what installations have on some of their nodes, without the way back."""
     return list(
-        NodeInstallation.objects.filter(installation__in=list(installations))
+        NodeInstallation.objects.filter(installation__in=list(installations), node__in=list(nodes))
         .select_related("node", "installation")
         .defer("baseline", "node__server_password", "node__facts")
         .order_by("node__name")
-    )
-
-
-def node_installations_numbered(pks: Iterable[int]) -> list[NodeInstallation]:
-    """Return what is installed on nodes, with where that is."""
-    return list(
-        NodeInstallation.objects.filter(pk__in=list(pks))
-        .select_related("node", "installation__group__environment")
-        .defer("baseline", "node__server_password", "node__facts")
-        .order_by("pk")
-    )
-
-
-def observations(environments: Iterable[int] | None = None) -> list[NodeInstallation]:
-    """Return what was observed of every installed add-on, as little of each row as states need.
-
-    Args:
-        environments: Only of nodes in these; of all where None.
-    """
-    rows = NodeInstallation.objects.filter(installation__generation__gt=0)
-    if environments is not None:
-        rows = rows.filter(installation__group__environment__in=list(environments))
-    return list(
-        rows.select_related("installation__group").only(
-            "conditions",
-            "observed_at",
-            "observed_generation",
-            "node_id",
-            "installation__generation",
-            "installation__addon",
-            "installation__group__environment_id",
-            "installation__group__name",
-        )
     )
 
 
@@ -208,16 +183,19 @@ def certificates_holding(text: str) -> QuerySet[Certificate]:
 
 
 def certificate_written(certificates: QuerySet[Certificate], text: str) -> QuerySet[Certificate]:
-    """Keep the certificates with each word in name, serial or fingerprint."""
-    found = Q()
+    """Keep the certificates whose name, serial or fingerprint begins with each word."""
     for word in text.split():
+        begins = [{"subject__prefix": word}, {"subject__prefix": f"CN={word}"}]
+        begins.append({"first_name__prefix": word})
         digits = word.replace(":", "")
-        in_one = Q(subject__icontains=word) | Q(written__icontains=word)
         if _HEX.fullmatch(digits):
             pairs = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
-            in_one |= Q(serial__icontains=digits) | Q(fingerprint__icontains=pairs)
-        found &= in_one
-    return certificates.alias(written=Cast("names", TextField())).filter(found)
+            begins.append({"serial__prefix": digits.lower()})
+            begins.append({"fingerprint__prefix": pairs.upper()})
+        # One index each: a condition joined by OR would read every row.
+        keys = [Certificate.objects.filter(**each).order_by().values("pk") for each in begins]
+        certificates = certificates.filter(pk__in=keys[0].union(*keys[1:]))
+    return certificates
 
 
 def records_applied(node: Node, runs: Iterable[int]) -> list[StepRecord]:

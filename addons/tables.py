@@ -1,7 +1,7 @@
 """How lists of runs and of nodes with add-ons are narrowed and sorted."""
 
 import django_filters
-from django.db.models import QuerySet, TextChoices
+from django.db.models import Exists, OuterRef, QuerySet, TextChoices
 from django.forms import CheckboxInput
 from django.utils import timezone
 
@@ -82,12 +82,15 @@ class GroupNodeFilter(NodeFilter):
         now = timezone.now()
         rows = installed().filter(installation__addon="encryption")
         seen = {
-            Encrypted.VERIFIED: rows.filter(as_wanted(now)),
             Encrypted.BAD: rows.filter(not_as_wanted(now)),
             Encrypted.UNKNOWN: rows.exclude(as_wanted(now)).exclude(not_as_wanted(now)),
         }
+        here = rows.filter(node=OuterRef("pk"))
+        # Most nodes are so, and looked at until a page is full; the others are gathered first.
         if state == Encrypted.NONE:
-            return nodes.exclude(pk__in=rows.values("node"))
+            return nodes.filter(~Exists(here))
+        if state == Encrypted.VERIFIED:
+            return nodes.filter(Exists(here.filter(as_wanted(now))))
         return nodes.filter(pk__in=seen[Encrypted(state)].values("node"))
 
 

@@ -9,6 +9,8 @@ NO_ANSWER = frozenset(
     {"Unreachable", "ConnectionRefused", "ConnectTimeout", "NoRoute", "ConnectionLost"}
 )
 """Reasons of a fault that tell of the way to a node, and nothing of the node."""
+UNCONFIRMED = Q(host_key_confirmed_at=None) & ~Q(host_key="")
+"""The condition of machines that showed a host key which nobody has compared."""
 HOST_KEY_UNCONFIRMED = Q(machine__host_key_confirmed_at=None) & ~Q(machine__host_key="")
 
 

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 
 from instances.models import AuditEvent, Environment, Node, NodeGroup
 from instances.reached import Reached, reached
-from instances.selectors import holding, server_versions, systems
+from instances.selectors import holding, nodes_named, server_versions, systems
 from instances.sorting import SortFilter
 
 
@@ -47,7 +47,6 @@ class NodeFilter(django_filters.FilterSet):  # type: ignore[misc]
     sort = SortFilter(
         {
             "name": ("name", "pk"),
-            "place": ("group__environment__name", "group__name", "name"),
             "server": ("product", "version", "pk"),
             "seen": ("facts_at", "pk"),
         }
@@ -61,7 +60,7 @@ class NodeFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def with_words(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
         """Keep the nodes with each word in their name or their machine's address."""
-        return found.filter(holding(text, "name", "machine__address"))
+        return found.filter(pk__in=nodes_named(text).values("pk"))
 
     def in_state(self, found: QuerySet[Node], _name: str, state: str) -> QuerySet[Node]:
         """Keep the nodes that are known so far."""

@@ -1,15 +1,16 @@
 """The cards of a group's Add-ons tab."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from addons.actions import UNINSTALL
 from addons.catalogue import Action, AddOn, all_addons
+from addons.health import Observed, installation_counts
 from addons.models import Installation, NodeInstallation, Run
 from addons.selectors import installations_on, last_runs, node_installations
 from instances.models import Node, NodeGroup
-from instances.selectors import nodes_of_group
-from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown, row_shown, run_shown
+from panel.pages.state import BAD, OK, UNKNOWN, Shown, row_shown, run_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,35 +45,45 @@ class Card:
         return self.shown.kind if self.shown else UNKNOWN
 
 
-def cards_of(group: NodeGroup) -> list[Card]:
-    """Return a card for each add-on, the installed ones first."""
+def cards_of(group: NodeGroup, nodes: Sequence[Node], size: int, now: datetime) -> list[Card]:
+    """Return a card for each add-on, the installed ones first.
+
+    Args:
+        group: The group.
+        nodes: Those of its nodes that are shown.
+        size: How many it has.
+        now: The present time.
+    """
     installations = installations_on(group)
-    rows = node_installations(installations.values())
+    rows = node_installations(installations.values(), nodes)
+    counts = installation_counts(installations.values(), now)
     runs = last_runs(installations.values())
-    nodes = list(nodes_of_group(group))
-    cards = [
-        _card(addon, installations.get(addon.slug), nodes, rows, runs) for addon in all_addons()
-    ]
+    cards = []
+    for addon in all_addons():
+        here = installations.get(addon.slug)
+        seen = {row.node_id: row for row in rows if row.installation.addon == addon.slug}
+        if here and here.generation:
+            lines = [_line(node, seen.get(node.pk)) for node in nodes]
+            shown = _summary(counts.get(here.pk, Observed()), size, lines)
+            cards.append(_card(addon, here, shown, lines, runs.get(here.pk)))
+        else:
+            cards.append(_card(addon, None, None, (), runs.get(here.pk) if here else None))
     return sorted(cards, key=lambda card: not card.installed)
 
 
 def _card(
     addon: AddOn,
-    installation: Installation | None,
-    nodes: Sequence[Node],
-    rows: Sequence[NodeInstallation],
-    runs: Mapping[int, Run],
+    installed: Installation | None,
+    shown: Shown | None,
+    lines: Sequence[ServedLine],
+    last: Run | None,
 ) -> Card:
-    installed = installation is not None and installation.generation > 0
-    seen = {row.node_id: row for row in rows if row.installation.addon == addon.slug}
-    lines = [_line(node, seen.get(node.pk)) for node in nodes] if installed else []
-    last = runs.get(installation.pk) if installation else None
     telling = last if last and last.state not in {Run.State.SUCCEEDED, Run.State.RESOLVED} else None
     return Card(
         addon=addon,
-        installed=installed,
-        shown=_summary(lines) if installed else None,
-        settings=addon.settings_shown(installation.spec) if installation and installed else (),
+        installed=installed is not None,
+        shown=shown,
+        settings=addon.settings_shown(installed.spec) if installed else (),
         lines=lines,
         last=telling,
         last_shown=run_shown(telling) if telling else None,
@@ -86,13 +97,17 @@ def _line(node: Node, row: NodeInstallation | None) -> ServedLine:
     return ServedLine(node, row_shown(row, row.installation), row)
 
 
-def _summary(lines: Sequence[ServedLine]) -> Shown:
+def _summary(known: Observed, size: int, lines: Sequence[ServedLine]) -> Shown:
     """Return the state of the whole, in a few words, with the age of its oldest observation."""
-    kinds = [line.shown.kind for line in lines]
-    oldest = min((x.row.observed_at for x in lines if x.row and x.row.observed_at), default=None)
-    for kind, words in ((BAD, "not as wanted"), (WAIT, "to look at"), (UNKNOWN, "not observed")):
-        if count := kinds.count(kind):
-            why = next(line.shown.why for line in lines if line.shown.kind == kind)
+    if not size:
+        return Shown(UNKNOWN, "On, no nodes")
+    unseen = size - known.counts.verified - known.counts.bad
+    for kind, count, words in (
+        (BAD, known.counts.bad, "not as wanted"),
+        (UNKNOWN, unseen, "not observed"),
+    ):
+        if count:
+            why = next((line.shown.why for line in lines if line.shown.kind == kind), "")
             noun = "node" if count == 1 else "nodes"
-            return Shown(kind, f"On, {count} {noun} {words}", why, oldest)
-    return Shown(OK, "On, verified", "", oldest) if lines else Shown(UNKNOWN, "On, no nodes")
+            return Shown(kind, f"On, {count} {noun} {words}", why, known.oldest)
+    return Shown(OK, "On, verified", "", known.oldest)

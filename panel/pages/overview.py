@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, F, QuerySet, Value
+from django.db.models import Case, Count, F, QuerySet, Value
 
-from addons.health import Counts, group_counts
+from addons.health import Counts, group_counts, health_shown, installed
 from addons.models import Run
 from instances.models import Environment, Node, NodeGroup
 from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown
@@ -81,32 +81,40 @@ class Sizes:
     """How much there is.
 
     Args:
+        encrypted: Of the nodes.
         done: Runs that succeeded since a moment; `put_back` and `stuck` likewise.
     """
 
     environments: int
     nodes: int
+    encrypted: Counts
     done: int
     put_back: int
     stuck: int
 
 
-def sizes(since: datetime) -> Sizes:
+def sizes(since: datetime, now: datetime) -> Sizes:
     """Count in one query: a page has fifteen at most."""
     environments = _number_of(Environment.objects.all(), Value("environments"))
     nodes = _number_of(Node.objects.all(), Value("nodes"))
     runs = _number_of(Run.objects.filter(ended_at__gte=since), F("state"))
-    found = dict(environments.union(nodes, runs, all=True))
+    seen = _number_of(installed().filter(installation__addon=ENCRYPTION), health_shown(now))
+    found = dict(environments.union(nodes, runs, seen, all=True))
     return Sizes(
         environments=found.get("environments", 0),
         nodes=found.get("nodes", 0),
+        encrypted=Counts(
+            installed=sum(found.get(kind, 0) for kind in (OK, BAD, UNKNOWN)),
+            verified=found.get(OK, 0),
+            bad=found.get(BAD, 0),
+        ),
         done=found.get(Run.State.SUCCEEDED, 0),
         put_back=found.get(Run.State.PUT_BACK, 0),
         stuck=found.get(Run.State.STUCK, 0),
     )
 
 
-def _number_of(rows: QuerySet[Any], kind: Value | F) -> Any:
+def _number_of(rows: QuerySet[Any], kind: Value | F | Case) -> Any:
     kinds = rows.order_by().values(kind=kind)
     return kinds.annotate(number=Count("pk")).values_list("kind", "number")
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from addons.models import Certificate, Run
 from addons.selectors import certificates_holding, runs_listed
-from instances.models import Environment, Node, NodeGroup
+from instances.models import Environment, NodeGroup
 from instances.selectors import environments_holding, groups_holding, nodes_holding
 from panel.pages.names import action_title
 from panel.pages.state import run_shown
@@ -86,7 +86,7 @@ def _groups(text: str, most: int) -> _Lines:
 
 
 def _nodes(text: str, most: int) -> _Lines:
-    found: Iterable[Node] = nodes_holding(text)[: most + 1]
+    found = nodes_holding(text, most + 1)
     return [
         (each.name, f"{each.machine} · {each.group}", reverse("node", args=[each.pk]))
         for each in found

@@ -5,14 +5,13 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from addons.health import fleet_counts
 from addons.models import Run
 from addons.selectors import runs_listed
 from instances.models import Environment
 from instances.selectors import environments_with_groups
 from panel.pages.attention import attention
 from panel.pages.expiry import timeline
-from panel.pages.overview import ENCRYPTION, environment_lines, sizes
+from panel.pages.overview import environment_lines, sizes
 from panel.pages.runs import run_lines
 
 ENVIRONMENTS = 12
@@ -23,14 +22,14 @@ RUNS = 8
 def dashboard(request: HttpRequest) -> HttpResponse:
     """Show what needs attention, counts, environments and the latest runs."""
     now = timezone.localtime()
-    there = sizes(since=now.replace(hour=0, minute=0, second=0, microsecond=0))
+    there = sizes(since=now.replace(hour=0, minute=0, second=0, microsecond=0), now=now)
     if not there.environments:
         return render(request, "dashboard_empty.html", {"today": now})
     shown = environments_with_groups(Environment.objects.order_by("name")[:ENVIRONMENTS])
     context = {
         "today": now,
         "there": there,
-        "counts": fleet_counts(ENCRYPTION, now),
+        "counts": there.encrypted,
         "attention": attention(now),
         "expiry": timeline(now),
         "environments": environment_lines(shown, now),

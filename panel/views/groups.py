@@ -3,6 +3,7 @@
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from addons.selectors import installations_on, node_installations, runs_listed
@@ -50,8 +51,10 @@ def group(request: HttpRequest, environment: str, name: str) -> HttpResponse:
 def group_addons(request: HttpRequest, environment: str, name: str) -> HttpResponse:
     """Show what is installed on a group, what was observed of it, and what could be."""
     found = group_or_404(environment, name)
-    count = found.nodes.count()
-    context = {"group": found, "cards": cards_of(found), "node_count": count}
+    page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
+    size = page.paginator.count
+    cards = cards_of(found, list(page.object_list), size, timezone.now())
+    context = {"group": found, "cards": cards, "page": page, "node_count": size}
     return render(request, "groups/addons.html", context)
 
 
@@ -61,11 +64,12 @@ def group_connect(request: HttpRequest, environment: str, name: str) -> HttpResp
     found = group_or_404(environment, name)
     page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
     installation = installations_on(found).get("encryption")
-    rows = node_installations([installation]) if installation else []
+    nodes = list(page.object_list)
+    rows = node_installations([installation], nodes) if installation else []
     context = {
         "group": found,
         "page": page,
-        "connect": connect_page(page.object_list, installation, rows),
+        "connect": connect_page(nodes, installation, rows),
         "node_count": page.paginator.count,
     }
     return render(request, "groups/connect.html", context)

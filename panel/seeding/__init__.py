@@ -1,0 +1,1 @@
+"""A made-up fleet, to see and to measure the panel with."""
