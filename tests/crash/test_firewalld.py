@@ -1,0 +1,90 @@
+"""A takeover on firewalld, which cannot list the tags of our rules: the known ones are passed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from addons.models import Run
+from instances.looks import node_look
+from instances.secret import Secret
+from instances.services import (
+    NodeRequest,
+    credential_create,
+    environment_create,
+    group_create,
+    node_register,
+)
+from lab import Lab, NodeSpec
+from tests.crash.conftest import ACTOR, TestNode
+from tests.crash.killing import drive_until
+from tests.crash.node_state import closed
+from tests.crash.test_kill import assert_encrypted, install, take_over, uninstall
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
+
+HOST = "firewalld-1"
+LOOK = "firewall-cmd --list-all-zones; firewall-cmd --permanent --list-all-zones"
+
+
+@pytest.fixture(scope="module")
+def lab(crash_lab: Lab) -> Iterator[Lab]:
+    crash_lab.up([NodeSpec(name=HOST, firewall="firewalld")])
+    yield crash_lab
+    crash_lab.down([HOST])
+
+
+@pytest.fixture
+def node(lab: Lab, transactional_db: None) -> TestNode:
+    host = next(each for each in lab.nodes() if each.name == HOST)
+    key = Secret(Path(host.identity).read_text())
+    credential_create(actor=ACTOR, name="lab", private_key=key)
+    environment = environment_create(actor=ACTOR, name="crash")
+    group = group_create(actor=ACTOR, environment=environment, name=HOST)
+    request = NodeRequest(address=host.address, name=HOST, host_key=host.host_key)
+    registered = node_register(actor=ACTOR, group=group, request=request)
+    node_look(node=registered.pk)
+    return TestNode(lab, host, registered)
+
+
+def zones(node: TestNode) -> str:
+    return node.lab.exec(HOST, ["bash", "-euc", LOOK]).stdout.decode()
+
+
+@pytest.mark.parametrize("action", ["install", "uninstall"])
+def test_a_run_killed_after_the_firewall_step_leaves_no_rule_behind(
+    node: TestNode, action: str
+) -> None:
+    before = zones(node)
+    if action == "uninstall":
+        install(node)
+    run = node.ask(action)
+    assert drive_until(run.pk, "applied", "firewall")
+
+    take_over(run)
+
+    assert run.state == Run.State.SUCCEEDED, run.failure
+    if action == "install":
+        assert_encrypted(node)
+        assert zones(node).count("6380") == 2, "in force and permanent"
+        assert uninstall(node).state == Run.State.SUCCEEDED
+    assert zones(node) == before
+    assert closed(node.host.address)
+
+
+def test_a_put_back_killed_after_the_firewall_step_leaves_no_rule_behind(
+    node: TestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_args: object, **_named: object) -> None:
+        raise TimeoutError("injected")
+
+    before = zones(node)
+    run = node.ask("install")
+    monkeypatch.setattr("addons.encryption.plan.verify", fails)
+    assert drive_until(run.pk, "undone", "firewall")
+    monkeypatch.undo()
+
+    take_over(run)
+
+    assert run.state == Run.State.PUT_BACK, run.failure
+    assert zones(node) == before
