@@ -9,16 +9,14 @@ from django.db.models import (
     Case,
     Count,
     IntegerField,
-    OuterRef,
     Prefetch,
     Q,
     QuerySet,
-    Subquery,
     TextField,
     Value,
     When,
 )
-from django.db.models.functions import Cast, Coalesce, Left
+from django.db.models.functions import Cast, Left
 
 from addons.models import Authority, Certificate, EnvironmentAuthority, NodeInstallation
 from instances.models import Environment, Node
@@ -127,19 +125,21 @@ def leaves_listed() -> QuerySet[Certificate]:
 
 
 def authorities_listed() -> QuerySet[Authority]:
-    """Return the authorities in use with their environments and ``leaf_count``, without keys."""
-    # An authority at a time, of as many as a page shows.
-    leaves = leaves_in_force().filter(authority=OuterRef("pk")).order_by().values("authority")
-    counted = Subquery(leaves.annotate(count=Count("pk")).values("count"))
+    """Return the authorities in use with their environments, without keys."""
     links = EnvironmentAuthority.objects.filter(environment__in=Environment.objects.all())
     return (
         authorities_in_use()
         .defer("private_key")
-        .annotate(leaf_count=Coalesce(counted, 0))
         .prefetch_related(
             Prefetch("environment_links", links.select_related("environment"), to_attr="links")
         )
     )
+
+
+def leaves_by_authority(authorities: Iterable[Authority]) -> dict[int, int]:
+    """Count the certificates in force by the authority that issued them."""
+    issued = leaves_in_force().filter(authority__in=list(authorities)).order_by()
+    return dict(issued.values_list("authority").annotate(Count("pk")))
 
 
 def seen_on(nodes: Iterable[int]) -> dict[int, NodeInstallation]:

@@ -1,6 +1,7 @@
 """What ends over the next year, as a timeline, and each certificate with what was seen of it."""
 
 from calendar import monthrange
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from addons.expiry import (
     NEAR,
     Ending,
     endings,
+    leaves_by_authority,
     near,
     seen_on,
 )
@@ -112,7 +114,7 @@ def timeline(now: datetime) -> Timeline:
         near=[_near(at, leaves) for at in range(FAR)],
         bars=[bar for at, week in enumerate(weeks) for bar in _bar(at, week, most, today)],
         marks=sorted({_x(each.day, today) for each in authorities if each.day >= today}),
-        months=[_month(first, today, leaves, authorities) for first in months],
+        months=_months_with(months, today, _by_month(leaves), _by_month(authorities)),
         most=most,
         total=sum(each.count for each in leaves),
     )
@@ -163,14 +165,22 @@ def _x(day: date, today: date) -> float:
     return round(100 * (day - today).days / (WEEKS * 7), 2)
 
 
-def _month(
-    first: date, today: date, leaves: Iterable[Ending], authorities: Iterable[Ending]
-) -> Month:
-    def within(found: Iterable[Ending]) -> int:
-        return sum(each.count for each in found if each.day.replace(day=1) == first)
+def _by_month(found: Iterable[Ending]) -> Counter[date]:
+    counts: Counter[date] = Counter()
+    for each in found:
+        counts[each.day.replace(day=1)] += each.count
+    return counts
 
-    x = max(0.0, _x(first, today))
-    return Month(f"{first:%Y-%m}", first, x, within(leaves), within(authorities))
+
+def _months_with(
+    months: Iterable[date], today: date, leaves: Counter[date], authorities: Counter[date]
+) -> list[Month]:
+    return [
+        Month(
+            f"{first:%Y-%m}", first, max(0.0, _x(first, today)), leaves[first], authorities[first]
+        )
+        for first in months
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +200,16 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class AuthorityLine:
-    """An authority in the list."""
+    """An authority in the list.
+
+    Args:
+        leaves: How many certificates that it issued are in force.
+    """
 
     authority: Authority
     shown: Shown
     serial: str
+    leaves: int
 
 
 def leaf_lines(certificates: Iterable[Certificate], now: datetime) -> list[Leaf]:
@@ -206,9 +221,13 @@ def leaf_lines(certificates: Iterable[Certificate], now: datetime) -> list[Leaf]
 
 def authority_lines(authorities: Iterable[Authority], now: datetime) -> list[AuthorityLine]:
     """Return the lines of authorities from `addons.expiry.authorities_listed`."""
+    shown = list(authorities)
+    leaves = leaves_by_authority(shown)
     return [
-        AuthorityLine(each, ending_shown(each.not_after, now), _serial(each))
-        for each in authorities
+        AuthorityLine(
+            each, ending_shown(each.not_after, now), _serial(each), leaves.get(each.pk, 0)
+        )
+        for each in shown
     ]
 
 

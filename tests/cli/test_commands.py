@@ -131,6 +131,23 @@ def test_an_environment_is_made_and_listed(call: Call) -> None:
     assert (event.source, event.actor) == ("terminal", None)
 
 
+def test_an_environment_and_a_node_are_archived_unless_something_is_on(
+    call: Call, cache: NodeGroup
+) -> None:
+    node = cache.nodes.get()
+    installation = Installation.objects.create(group=cache, addon="encryption", generation=1)
+    said = call("environment", "archive", "shop")
+    assert said.status == 1
+    assert "is on in shop / cache" in said.err
+    installation.delete()
+    assert call("node", "archive", "shop", "cache", node.name).status == 0
+    assert call("node", "archive", "shop", "cache", node.name).status == 1
+    assert call("environment", "list", "--json").json()[0]["nodes"] == 0
+    assert call("environment", "archive", "shop").status == 0
+    assert call("environment", "list", "--json").json() == []
+    assert AuditEvent.objects.filter(verb__endswith=".archive", source="terminal").count() == 2
+
+
 def test_a_bad_name_is_an_error_with_its_reason(call: Call) -> None:
     said = call("environment", "add", "Shop!")
     assert (said.status, said.out) == (1, "")

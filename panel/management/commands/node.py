@@ -1,8 +1,11 @@
-"""``manage.py node add|list|refresh``."""
+"""``manage.py node add|list|refresh|archive``."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
+from django.utils import timezone
+
+from addons.archiving import place_archive
 from instances.errors import Invalid, NotFound
 from instances.models import Node, NodeGroup
 from instances.reason import Reason
@@ -43,10 +46,10 @@ _NOT_LOOKED_AT = {
 class Command(NounCommand):
     """Nodes: the Redis and Valkey servers."""
 
-    help = "Register nodes, list them, and look at them again."
+    help = "Register nodes, list them, look at them again, and archive them."
 
     def add_verbs(self, verbs: Verbs) -> None:
-        """Declare add, list and refresh."""
+        """Declare add, list, refresh and archive."""
         _add_arguments(verbs.add("add", self._add, "register a server and look at it"))
         listed = verbs.add("list", self._list, "list nodes as they were last seen")
         listed.add_argument("environment", nargs="?")
@@ -58,6 +61,10 @@ class Command(NounCommand):
         refresh.add_argument("name", nargs="?", help="one node; all of the group without it")
         _waits(refresh)
         refresh.add_argument("--json", action="store_true")
+        archive = verbs.add("archive", self._archive, "take one out of every list, keep its record")
+        archive.add_argument("environment")
+        archive.add_argument("group")
+        archive.add_argument("name")
 
     def _add(self, options: Namespace) -> int:
         require_worker()
@@ -111,15 +118,7 @@ class Command(NounCommand):
 
     def _refresh(self, options: Namespace) -> int:
         require_worker()
-        nodes = _nodes(options.environment, options.group, options.name)
-        if not nodes:
-            raise NotFound(
-                Reason(
-                    "NoNode",
-                    f"{options.environment} / {options.group} has no such node.",
-                    f"`manage.py node list {options.environment}` shows those there are.",
-                )
-            )
+        nodes = _nodes_asked_for(options)
         before = {node.pk: node.looked_at for node in nodes}
         rows = []
         for node in self._look(nodes, options):
@@ -127,6 +126,11 @@ class Command(NounCommand):
             rows.append(_row(node) | ({"fault": _NOT_LOOKED_AT} if late else {}))
         self._print(rows, as_json=options.json)
         return FAILED if any(row["fault"] for row in rows) else OK
+
+    def _archive(self, options: Namespace) -> None:
+        for node in _nodes_asked_for(options):
+            place_archive(actor=terminal_actor(), place=node, now=timezone.now())
+            self.stdout.write(f"{node} is archived. A page restores it.")
 
     def _print(self, rows: list[dict[str, Any]], *, as_json: bool) -> None:
         if as_json:
@@ -219,6 +223,24 @@ def _nodes(environment: str | None, group: str | None, name: str | None = None) 
     elif environment:
         nodes = nodes.filter(group__environment=environment_named(environment))
     return list(nodes.filter(name=name) if name else nodes)
+
+
+def _nodes_asked_for(options: Namespace) -> list[Node]:
+    """Return the nodes of a group, or the named one.
+
+    Raises:
+        NotFound: There is none.
+    """
+    found = _nodes(options.environment, options.group, options.name)
+    if not found:
+        raise NotFound(
+            Reason(
+                "NoNode",
+                f"{options.environment} / {options.group} has no such node.",
+                f"`manage.py node list {options.environment}` shows those there are.",
+            )
+        )
+    return found
 
 
 def _fault(node: Node) -> dict[str, str]:
