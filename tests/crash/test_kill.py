@@ -8,8 +8,7 @@ import pytest
 from django.utils import timezone
 
 from addons.authorities import issuing_authority
-from addons.encryption import guard
-from addons.encryption.steps.restart import Restart
+from addons.encryption import guard, restarting
 from addons.models import MachineLock, NodeInstallation, Run
 from addons.runs.drive import run_drive
 from tests.crash.conftest import TestNode
@@ -104,7 +103,7 @@ def test_a_guard_left_armed_by_a_killed_worker_is_disarmed(nodes: dict[str, Test
     run = node.ask("install")
 
     def worker() -> None:
-        pytest.MonkeyPatch().setattr(Restart, "_wait", lambda *_: die())
+        pytest.MonkeyPatch().setattr(restarting, "wait_for_server", lambda *_: die())
         run_drive(run=run.pk)
 
     assert os.WIFSIGNALED(in_another_process(worker))
@@ -128,7 +127,7 @@ def test_a_guard_puts_the_old_file_back_where_no_worker_comes(
     monkeypatch.setattr(guard, "SECONDS", 4)
 
     def worker() -> None:
-        pytest.MonkeyPatch().setattr(Restart, "_wait", lambda *_: die())
+        pytest.MonkeyPatch().setattr(restarting, "wait_for_server", lambda *_: die())
         run_drive(run=run.pk)
 
     assert os.WIFSIGNALED(in_another_process(worker))

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 import pytest
 
-from addons.encryption import guard
+from addons.encryption import guard, restarting
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
-from addons.encryption.steps import restart
-from addons.encryption.steps.restart import LOADED_BYTES_PER_SECOND, WAIT_SECONDS, Restart
+from addons.encryption.restarting import LOADED_BYTES_PER_SECOND, WAIT_SECONDS
+from addons.encryption.steps.restart import Restart
 from addons.engine.step import Goal, State, StepFailed
 from addons.models import Run
 from addons.runs.drive import run_drive
@@ -128,7 +128,7 @@ def settle_back(node: FakeNode, before: State = BEFORE) -> str | None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restart, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(restarting, "WAIT_SECONDS", 0.2)
 
 
 class TestWaiting:
@@ -158,7 +158,7 @@ class TestWaiting:
     def test_a_unit_that_systemd_has_given_up_is_not_waited_for(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(restart, "_UNIT_LOOK_SECONDS", 0.1)
+        monkeypatch.setattr(restarting, "_UNIT_LOOK_SECONDS", 0.1)
         host = FakeHost(unit=b"ActiveState=failed\nJob=\n")
         began = time.monotonic()
         with pytest.raises(StepFailed):
@@ -169,7 +169,7 @@ class TestWaiting:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         deadlines: list[float] = []
-        monkeypatch.setattr(Restart, "_wait", lambda *arguments: deadlines.append(arguments[-1]))
+        monkeypatch.setattr(restarting, "wait_for_server", lambda *a: deadlines.append(a[-1]))
         host = FakeHost()
         info = {"used_memory": str(1000 * LOADED_BYTES_PER_SECOND)}
         node = FakeNode(running=[WANTED], host=host, runtime=RuntimeFacts(info=info))
@@ -184,8 +184,8 @@ class TestWaiting:
 
     def test_of_a_server_that_is_down_the_recorded_size_counts(self) -> None:
         before = {"memory": 7 * LOADED_BYTES_PER_SECOND}
-        assert restart._loading_seconds(FakeNode().session, before) == 7
-        assert restart._loading_seconds(FakeNode().session, {}) == 0
+        assert restarting.loading_seconds(FakeNode().session, before) == 7
+        assert restarting.loading_seconds(FakeNode().session, {}) == 0
 
 
 class TestServerThatIsDown:
