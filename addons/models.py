@@ -129,13 +129,24 @@ class NodeInstallation(models.Model):
 
 
 class Certificate(models.Model):
-    """What is public of a certificate. ``abandoned`` ones never reached their node."""
+    """What is public of a certificate. ``abandoned`` ones never reached their node.
+
+    One that a person had issued for a client has no node, but a ``holder``, a ``form`` in which it
+    left, and who issued it. ``once`` is the page it was asked for on, from which no second one
+    comes; ``downloaded_at`` is empty where the download broke off.
+    """
 
     class State(models.TextChoices):
         ISSUED = "issued"
         SERVING = "serving"
         REPLACED = "replaced"
         ABANDONED = "abandoned"
+
+    class Form(models.TextChoices):
+        ZIP = "zip", "ZIP archive"
+        PKCS12 = "pkcs12", "PKCS #12 file"
+        PEM = "pem", "One PEM file"
+        CSR = "csr", "Signed request"
 
     authority = models.ForeignKey(Authority, models.PROTECT, related_name="certificates")
     node = models.ForeignKey(
@@ -151,8 +162,14 @@ class Certificate(models.Model):
         expression=KT("names__0"), output_field=models.CharField(max_length=253), db_persist=True
     )
     fingerprint = models.CharField(max_length=95, unique=True)
+    key_type = models.CharField(max_length=16, blank=True)
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    holder = models.CharField(max_length=64, blank=True)
+    form = models.CharField(max_length=8, choices=Form, blank=True)
+    issued_by = models.CharField(max_length=150, blank=True)
+    once = models.UUIDField(null=True, blank=True, unique=True)
+    downloaded_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

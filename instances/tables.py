@@ -95,6 +95,7 @@ WHATS = (
     ("machine.", "Machines"),
     ("credential.", "SSH keys"),
     ("authority.", "Authorities"),
+    ("certificate.", "Client certificates"),
     ("run.", "Runs"),
     ("administrator.", "Administrators"),
 )

@@ -1,8 +1,9 @@
 """Settings, from the environment with safe defaults.
 
 Variables: REDOUBT_STATE, REDOUBT_SECRET_KEY, REDOUBT_KEY_FILE, REDOUBT_ALLOWED_HOSTS,
-REDOUBT_CSRF_TRUSTED_ORIGINS, REDOUBT_HTTPS, REDOUBT_DEBUG, REDOUBT_TIME_ZONE, DATABASE_URL,
-CELERY_BROKER_URL. docs/configuration.md explains each.
+REDOUBT_CSRF_TRUSTED_ORIGINS, REDOUBT_HTTPS, REDOUBT_DEBUG, REDOUBT_TIME_ZONE,
+REDOUBT_LEASE_SECONDS, REDOUBT_REAUTHENTICATION_SECONDS, DATABASE_URL, CELERY_BROKER_URL.
+docs/configuration.md explains each.
 """
 
 from pathlib import Path
@@ -134,6 +135,8 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+# Seconds for which a typed password is enough to act where a stolen session must not.
+ACCOUNT_REAUTHENTICATION_TIMEOUT = env.int("REDOUBT_REAUTHENTICATION_SECONDS", default=300)
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 LANGUAGE_CODE = "en-us"

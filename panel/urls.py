@@ -12,6 +12,7 @@ from panel.views import (
     bundles,
     catalogue,
     certificates,
+    client_certificates,
     credentials,
     dashboard,
     environments,
@@ -49,6 +50,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "environments/<slug:environment>/-/root.crt",
         authorities.environment_authority,
         name="environment-authority",
+    ),
+    path(
+        "environments/<slug:environment>/-/certificates/",
+        client_certificates.environment_clients,
+        name="environment-certificates",
+    ),
+    path(
+        "environments/<slug:environment>/-/certificates/issue/",
+        client_certificates.environment_client_issue,
+        name="environment-certificate-issue",
+    ),
+    path(
+        "environments/<slug:environment>/-/certificates/<int:pk>/",
+        client_certificates.environment_client,
+        name="environment-certificate",
     ),
     path("environments/<slug:environment>/<slug:name>/", groups.group, name="group"),
     path(
@@ -116,6 +132,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="node-forget-host-key",
     ),
     path("certificates/", certificates.certificates, name="certificates"),
+    path("certificates/clients/", client_certificates.clients, name="certificates-clients"),
     path("certificates/authorities/", certificates.authorities, name="certificates-authorities"),
     path("archive/", archive.archive, name="archive"),
     path("archive/<slug:kind>/<int:pk>/", archive.archived, name="archived"),

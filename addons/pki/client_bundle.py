@@ -1,7 +1,8 @@
-"""A client's certificate, key and trust as one download. Nothing of it is kept."""
+"""A client's certificate and trust as one download, with its key or without. Nothing is kept."""
 
 import io
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +12,14 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import serialize_key_an
 from addons.pki.bundle import split
 from addons.pki.errors import CertificateError
 from addons.pki.facts import load, matches_key, read_certificate
+from addons.pki.how_to import Endpoint, readme
 from addons.pki.keys import read_signing_key
 from instances.secret import Secret
+
+FILES = ("client.crt", "client.key", "root.crt", "README.txt")
+"""What the ZIP archive of a certificate with its key holds."""
+SIGNED_FILES = ("client.crt", "root.crt", "README.txt")
+"""The same of one whose holder has the key already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +42,18 @@ class ClientBundle:
     def __post_init__(self) -> None:
         if not matches_key(self.certificate_pem, self.key):
             raise CertificateError("KeyMismatch", "The key does not belong to the certificate.")
-        if not split(self.trust_pem):
-            raise CertificateError("NoValidAuthority", "The bundle has no authority to trust.")
+        _refuse_no_trust(self.trust_pem)
 
-    def as_zip(self, *, now: datetime, host: str = "HOST", port: int = 6379) -> bytes:
-        """Return client.crt, client.key, root.crt and README.txt as a ZIP archive.
+    def as_zip(self, *, now: datetime, endpoints: Sequence[Endpoint] = ()) -> bytes:
+        """Return `FILES` as a ZIP archive.
 
         Args:
             now: The time that the files bear.
-            host: What the README's commands connect to.
-            port: The same.
+            endpoints: The servers that the how-to names.
         """
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            _add(archive, "client.crt", self.certificate_pem, 0o644, now)
-            _add(archive, "client.key", self.key.reveal(), 0o600, now)
-            _add(archive, "root.crt", self.trust_pem, 0o644, now)
-            _add(archive, "README.txt", self.readme(host=host, port=port), 0o644, now)
-        return buffer.getvalue()
+        how_to = readme(read_certificate(self.certificate_pem), endpoints, key=True)
+        texts = (self.certificate_pem, self.key.reveal(), self.trust_pem, how_to)
+        return _archive(zip(FILES, texts, strict=True), now)
 
     def as_pem(self) -> Secret:
         """Return key, certificate and authorities as one PEM text, in that order."""
@@ -76,51 +77,41 @@ class ClientBundle:
             BestAvailableEncryption(passphrase.reveal().encode()),
         )
 
-    def readme(self, *, host: str, port: int) -> str:
-        """Return the how-to that goes with the files; it holds no secret."""
-        facts = read_certificate(self.certificate_pem)
-        return _README.format(
-            name=facts.common_name, end=f"{facts.not_after:%Y-%m-%d}", host=host, port=port
-        )
+
+@dataclass(frozen=True, slots=True)
+class SignedBundle:
+    """What a client gets that has its key already.
+
+    Raises:
+        CertificateError: A part cannot be read.
+    """
+
+    certificate_pem: str
+    trust_pem: str
+
+    def __post_init__(self) -> None:
+        _refuse_no_trust(self.trust_pem)
+
+    def as_zip(self, *, now: datetime, endpoints: Sequence[Endpoint] = ()) -> bytes:
+        """Return `SIGNED_FILES` as a ZIP archive; arguments as `ClientBundle.as_zip` has them."""
+        how_to = readme(read_certificate(self.certificate_pem), endpoints, key=False)
+        texts = (self.certificate_pem, self.trust_pem, how_to)
+        return _archive(zip(SIGNED_FILES, texts, strict=True), now)
 
 
-def _add(archive: zipfile.ZipFile, name: str, text: str, mode: int, now: datetime) -> None:
-    info = zipfile.ZipInfo(name, date_time=now.timetuple()[:6])
-    info.create_system = 3  # Unix, so that unpacking keeps the mode.
-    info.external_attr = (0o100000 | mode) << 16
-    info.compress_type = zipfile.ZIP_DEFLATED
-    archive.writestr(info, text)
+def _refuse_no_trust(trust_pem: str) -> None:
+    if not split(trust_pem):
+        raise CertificateError("NoValidAuthority", "The bundle has no authority to trust.")
 
 
-_README = """\
-TLS client certificate "{name}", valid until {end}
-
-client.crt   the certificate
-client.key   its private key; no other copy is kept: store it like a password
-root.crt     the authorities that vouch for the servers
-
-Keep client.key readable by its program alone:
-    chmod 600 client.key
-
-redis-cli, valkey-cli
-    redis-cli --tls -h {host} -p {port} --cacert root.crt --cert client.crt --key client.key PING
-
-Python (redis-py)
-    redis.Redis("{host}", {port}, ssl=True, ssl_ca_certs="root.crt",
-                ssl_certfile="client.crt", ssl_keyfile="client.key")
-
-Node.js (ioredis)
-    new Redis({{ host: "{host}", port: {port}, tls: {{
-      ca: fs.readFileSync("root.crt"), cert: fs.readFileSync("client.crt"),
-      key: fs.readFileSync("client.key") }} }})
-
-PHP (phpredis)
-    $redis->connect("tls://{host}", {port}, 0, null, 0, 0, ["stream" => [
-      "cafile" => "root.crt", "local_cert" => "client.crt", "local_pk" => "client.key"]]);
-
-Java: download the PKCS #12 form for the key store, and make a trust store from root.crt:
-    keytool -importcert -noprompt -alias redoubt -file root.crt -keystore trust.p12
-
-Connect by a name or address that stands in the server's certificate, and leave the check of
-names on. Before the certificate ends, issue a new one and replace these files.
-"""
+def _archive(files: Iterable[tuple[str, str]], now: datetime) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in files:
+            info = zipfile.ZipInfo(name, date_time=now.timetuple()[:6])
+            info.create_system = 3  # Unix, so that unpacking keeps the mode.
+            mode = 0o600 if name.endswith(".key") else 0o644
+            info.external_attr = (0o100000 | mode) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, text)
+    return buffer.getvalue()

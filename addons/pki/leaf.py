@@ -107,6 +107,7 @@ def issue_leaf(
 def issue_from_csr(
     *,
     csr_pem: str,
+    common_name: str,
     lifetime_days: int,
     authority_pem: str,
     authority_key: Secret,
@@ -115,22 +116,23 @@ def issue_from_csr(
 ) -> Signed:
     """Issue a client certificate for a signing request (RFC 2986).
 
-    The public key and the common name come from the request, nothing else: an extension that it
-    asks for, such as a right to sign or another name, is never copied.
+    The public key comes from the request, nothing else: whatever names it asks for, or a right to
+    sign, is never copied.
+
+    Args:
+        common_name: Whose certificate it is, whatever the request says.
 
     Raises:
-        CertificateError: As `issue_leaf`, or ``RequestUnreadable``, ``RequestNotSigned``,
-            ``RequestUnnamed``, ``KeyTooWeak``, ``KeyReused``.
+        CertificateError: As `LeafRequest` and `issue_leaf`, or ``RequestUnreadable``,
+            ``RequestNotSigned``, ``KeyTooWeak``, ``KeyReused``.
     """
+    request = LeafRequest(common_name, lifetime_days=lifetime_days, purpose="client")
     csr = signing_request.read(csr_pem)
     signer = _Signer.open(authority_pem, authority_key)
     public_key = csr.public_key()
     signing_request.refuse_weak(public_key)
     if public_bytes(public_key) == public_bytes(signer.certificate.public_key()):
         raise CertificateError("KeyReused", "The request holds the authority's own key.")
-    request = LeafRequest(
-        signing_request.common_name(csr), lifetime_days=lifetime_days, purpose="client"
-    )
     certificate = signer.sign(request, public_key, now=now, serial=serial)
     return Signed(_pem(certificate), facts_of(certificate))
 

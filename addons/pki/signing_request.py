@@ -4,7 +4,6 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import NameOID
 
 from addons.pki.errors import CertificateError
 
@@ -28,20 +27,6 @@ def read(csr_pem: str) -> x509.CertificateSigningRequest:
             "RequestNotSigned", "The request's signature does not fit its key. Make it anew."
         )
     return csr
-
-
-def common_name(csr: x509.CertificateSigningRequest) -> str:
-    """Return the one common name of a request.
-
-    Raises:
-        CertificateError: ``RequestUnnamed``.
-    """
-    found = csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if len(found) != 1:
-        raise CertificateError(
-            "RequestUnnamed", "The request needs exactly one common name (CN) in its subject."
-        )
-    return str(found[0].value)
 
 
 def refuse_weak(key: CertificatePublicKeyTypes) -> None:

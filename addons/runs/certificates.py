@@ -19,6 +19,7 @@ def certificate_record(
         subject=facts.subject,
         names=[*facts.dns_names, *facts.ip_addresses],
         fingerprint=facts.fingerprint_sha256,
+        key_type=facts.key_type,
         not_before=facts.not_before,
         not_after=facts.not_after,
     )

@@ -1,4 +1,6 @@
-"""The cast: ada works here, eve has not signed in."""
+"""The cast: ada works here and has just typed her password, eve has not signed in."""
+
+import time
 
 import pytest
 from django.test import Client
@@ -23,7 +25,18 @@ def eve(db: None) -> Client:
 def signed_in(ada: User) -> Client:
     client = Client()
     client.force_login(ada)
+    confirm(client, ada)
     return client
+
+
+def confirm(client: Client, user: User) -> None:
+    """Note in a session what django-allauth notes there once the password was typed again."""
+    session = client.session
+    session["account_authentication_methods_user"] = str(user.pk)
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "reauthenticated": True}
+    ]
+    session.save()
 
 
 @pytest.fixture

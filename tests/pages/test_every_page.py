@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from addons.models import Run
 from tests.pages.html import read
-from tests.pages.world import BEFORE, BUNDLE, PASSWORD, World
+from tests.pages.world import BEFORE, BUNDLE, PASSPHRASE, PASSWORD, World
 
 POSTS = {
     "node-look": [1],
@@ -80,7 +80,7 @@ def test_no_page_shows_a_secret(world: World, signed_in: Client) -> None:
     assert lines
     for name, address in pages.items():
         text = signed_in.get(address).content.decode()
-        for secret in (PASSWORD, BEFORE, *lines):
+        for secret in (PASSWORD, PASSPHRASE, BEFORE, "PRIVATE KEY", *lines):
             assert secret not in text, name
 
 

@@ -5,8 +5,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from addons.clients.selectors import client_certificates_of
 from addons.models import Run
-from instances.models import Machine, Node
+from instances.models import Environment, Machine, Node
 from tests.pages.world import BUNDLE, HOST_KEY, VERIFIED, WRONG, World
 
 MOST = 15
@@ -19,6 +20,9 @@ def fleet(world: World, environments: int, nodes: int) -> None:
         run = world.run(group, Run.State.RUNNING, started_at=timezone.now(), bundle=BUNDLE)
         world.run(group, Run.State.STUCK)
         world.run(group, Run.State.PREVIEWED)
+        world.authority(group.environment)
+        for each in range(nodes):
+            world.client_certificate(group.environment, f"app-{each}")
         for row in run.nodes.select_related("node"):
             world.record(run, row.node, "certificate", "applied", "done")
     Machine.objects.filter(address__startswith="cache-1.").update(
@@ -56,6 +60,10 @@ PAGES = [
     "/archive/",
     "/certificates/",
     "/certificates/authorities/",
+    "/certificates/clients/",
+    "/environments/env-0/-/certificates/",
+    "/environments/env-0/-/certificates/issue/",
+    "/environments/env-0/-/certificates/{client}/",
     "/environments/env-0/-/archive/",
     "/environments/env-0/cache/archive/",
     "/nodes/{node}/archive/",
@@ -75,10 +83,14 @@ def test_every_page_takes_few_queries_at_any_size(
     running = Run.objects.filter(state=Run.State.RUNNING).first()
     previewed = Run.objects.filter(state=Run.State.PREVIEWED).first()
     node = Node.objects.filter(name="cache-1").first()
+    client = client_certificates_of(Environment.objects.get(name="env-0")).first()
     assert running
     assert previewed
     assert node
-    address = pattern.format(node=node.pk, running=running.pk, previewed=previewed.pk)
+    assert client
+    address = pattern.format(
+        node=node.pk, running=running.pk, previewed=previewed.pk, client=client.pk
+    )
     with django_assert_max_num_queries(MOST):
         assert signed_in.get(address).status_code == 200
 

@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 from django.utils import timezone
 
 from addons.archiving import place_archive
+from addons.clients.handout import ClientRequest, Form, Handout
+from addons.clients.issue import client_certificate_downloaded, client_certificate_issue
 from addons.health import health_of
 from addons.models import (
     Authority,
@@ -34,6 +36,7 @@ from instances.services import (
 )
 
 PASSWORD = "the-redis-password-that-no-page-shows"
+PASSPHRASE = "the-pass-phrase-that-no-page-shows"
 BEFORE = "the-before-state-that-no-page-shows"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1Hn6m3wz5bJ0QvEovvqNqk2b1mRkqfZ8cM2n9n3n3n"
 BUNDLE = UUID("6f1c2a58-6d1e-4d5b-9d0c-3c2f8f4f9a10")
@@ -206,6 +209,19 @@ class World:
         }
         return Certificate.objects.create(authority=authority, node=node, **(values | more))
 
+    def client_certificate(self, environment: Environment, holder: str, **asked: Any) -> Handout:
+        """Issue a certificate to a client, as if it had been downloaded."""
+        handout = client_certificate_issue(
+            actor=self.actor,
+            environment=environment,
+            request=ClientRequest(holder, **asked),
+            now=timezone.now(),
+        )
+        client_certificate_downloaded(
+            actor=self.actor, certificate=handout.certificate, now=timezone.now()
+        )
+        return handout
+
     def record(self, run: Run, node: Node, step: str, kind: str, says: str = "") -> StepRecord:
         return StepRecord.objects.create(
             run=run,
@@ -278,10 +294,21 @@ class World:
         for days, node in zip((-2, 5), cache.nodes.order_by("name"), strict=True):
             self.certificate(authority, node, days)
             self.certificate(authority, node, 100, purpose="client")
+        clients = {
+            form: self.client_certificate(
+                cache.environment, f"app-{form}", form=form, passphrase=Secret(PASSPHRASE)
+            ).certificate
+            for form in (Form.ZIP, Form.PKCS12, Form.PEM)
+        }
+        Certificate.objects.filter(pk=clients[Form.PEM].pk).update(downloaded_at=None)
         old = self.group("old", "cache", nodes=1)
         place_archive(actor=self.actor, place=old.environment, now=timezone.now())
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
         pages |= self.bundles(cache, queue)
+        pages |= {
+            f"client {form}": f"/environments/shop/-/certificates/{each.pk}/"
+            for form, each in clients.items()
+        }
         pages |= {f"node {name}": f"/nodes/{node.pk}/" for name, node in nodes.items()}
         pages |= {
             "node edit": f"/nodes/{first.pk}/edit/",
@@ -306,6 +333,11 @@ class World:
             "certificates": "/certificates/",
             "certificates nothing": "/certificates/?q=nowhere",
             "authorities": "/certificates/authorities/",
+            "clients": "/certificates/clients/",
+            "clients nothing": "/certificates/clients/?q=nowhere",
+            "environment clients": "/environments/shop/-/certificates/",
+            "client issue": "/environments/shop/-/certificates/issue/?holder=billing&form=pkcs12",
+            "reauthenticate": "/account/reauthenticate/?next=/",
             "environment archive": "/environments/shop/-/archive/",
             "group archive": "/environments/shop/cache/archive/",
             "node archive": f"/nodes/{first.pk}/archive/",

@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from addons.pki.authority import KeyType
 from addons.pki.bundle import split, trust_bundle
-from addons.pki.client_bundle import ClientBundle
+from addons.pki.client_bundle import ClientBundle, SignedBundle
 from addons.pki.errors import CertificateError
 from addons.pki.facts import load, matches_key, read_certificate
+from addons.pki.how_to import MOST, Endpoint, Parts, readme, redis_py_lines
 from instances.secret import Secret
 
 from .conftest import NOW, Authority, make_authority
@@ -65,21 +66,53 @@ def client(authority: Authority = NEW, key_type: KeyType = KeyType.EC_P256) -> C
     return ClientBundle(leaf.certificate_pem, leaf.key, NEW.pem + OLD.pem)
 
 
+SERVERS = (Endpoint("cache-1", "10.0.0.1", 6380), Endpoint("cache-2", "c2.example", 7443))
+
+
 def test_the_archive_holds_the_four_files_and_the_key_for_its_owner_alone() -> None:
     bundle = client()
-    archive = zipfile.ZipFile(io.BytesIO(bundle.as_zip(now=NOW, host="10.0.0.1", port=6380)))
+    archive = zipfile.ZipFile(io.BytesIO(bundle.as_zip(now=NOW, endpoints=SERVERS)))
     assert archive.namelist() == ["client.crt", "client.key", "root.crt", "README.txt"]
     assert archive.getinfo("client.key").external_attr >> 16 == 0o100600
     assert archive.read("client.key").decode() == bundle.key.reveal()
     assert archive.read("root.crt").decode() == NEW.pem + OLD.pem
 
 
-def test_the_readme_names_the_client_and_the_command_and_no_secret() -> None:
-    text = client().readme(host="10.0.0.1", port=6380)
+def test_who_has_the_key_already_gets_none() -> None:
+    leaf = NEW.issue(common_name="billing", purpose="client")
+    made = SignedBundle(leaf.certificate_pem, NEW.pem).as_zip(now=NOW, endpoints=SERVERS)
+    archive = zipfile.ZipFile(io.BytesIO(made))
+    assert archive.namelist() == ["client.crt", "root.crt", "README.txt"]
+    assert not [name for name in archive.namelist() if b"PRIVATE" in archive.read(name)]
+    assert b"the key that you made the request with" in archive.read("README.txt")
+
+
+def test_the_how_to_names_the_client_and_each_server_and_no_secret() -> None:
+    text = readme(read_certificate(client().certificate_pem), SERVERS, key=True)
     assert '"billing", valid until 2027-03-01' in text
-    assert "redis-cli --tls -h 10.0.0.1 -p 6380 --cacert root.crt" in text
+    for host, port in (("10.0.0.1", 6380), ("c2.example", 7443)):
+        line = f"    redis-cli --tls -h {host} -p {port} --cacert root.crt --cert client.crt"
+        assert f"{line} --key client.key PING\n" in text
+        assert f"    redis.Redis('{host}', {port}, **tls).ping()\n" in text
     assert 'new Redis({ host: "10.0.0.1"' in text
     assert "PRIVATE KEY" not in text
+
+
+def test_the_python_of_the_how_to_is_python() -> None:
+    compile(redis_py_lines(Parts.of_one("it's.pem"), SERVERS), "how-to", "exec")
+
+
+def test_a_how_to_for_many_servers_names_the_first_and_counts_the_rest() -> None:
+    many = [Endpoint(f"cache-{number}", f"10.0.0.{number}", 6380) for number in range(1, 101)]
+    text = readme(read_certificate(client().certificate_pem), many, key=True)
+    assert text.count("redis-cli --tls") == MOST
+    assert f"and {100 - MOST} more" in text
+
+
+def test_a_how_to_without_servers_says_what_to_put_in_their_place() -> None:
+    text = readme(read_certificate(client().certificate_pem), (), key=True)
+    assert "none speaks TLS yet" in text
+    assert "-h HOST -p 6380" in text
 
 
 def test_the_single_pem_holds_key_certificate_and_authorities() -> None:

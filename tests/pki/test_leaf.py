@@ -170,6 +170,7 @@ def signing_request(
 def sign(csr: str, authority: Authority = SHARED) -> Signed:
     return issue_from_csr(
         csr_pem=csr,
+        common_name="billing",
         lifetime_days=30,
         authority_pem=authority.pem,
         authority_key=authority.key,
@@ -188,6 +189,7 @@ def test_a_signing_request_gives_a_client_certificate_for_its_key() -> None:
 
 def test_what_a_signing_request_asks_for_is_not_copied() -> None:
     signed = sign(signing_request(ec.generate_private_key(ec.SECP256R1()), greedy=True))
+    assert signed.public.subject == "CN=billing,O=Redoubt"
     assert signed.public.dns_names == ()
     assert usages(signed.certificate_pem) == {ExtendedKeyUsageOID.CLIENT_AUTH}
     assert facts_of(load(signed.certificate_pem)).purpose == "client"
@@ -206,11 +208,10 @@ def test_a_request_with_the_authoritys_own_key_is_refused() -> None:
     assert caught.value.code == "KeyReused"
 
 
-@pytest.mark.parametrize("names", [(), ("a", "b")])
-def test_a_request_needs_exactly_one_common_name(names: tuple[str, ...]) -> None:
-    with pytest.raises(CertificateError) as caught:
-        sign(signing_request(ec.generate_private_key(ec.SECP256R1()), names=names))
-    assert caught.value.code == "RequestUnnamed"
+@pytest.mark.parametrize("names", [(), ("a", "b"), ("default",)])
+def test_the_holders_name_stands_whatever_a_request_calls_itself(names: tuple[str, ...]) -> None:
+    signed = sign(signing_request(ec.generate_private_key(ec.SECP256R1()), names=names))
+    assert signed.public.subject == "CN=billing,O=Redoubt"
 
 
 def test_an_altered_request_is_refused() -> None:
