@@ -33,8 +33,7 @@ class ClientCertificateForm(forms.Form):
         max_value=LONGEST_LIFETIME,
         initial=LIFETIME,
         help_text=(
-            "Never past the end of the environment's authority. Redis cannot be told to refuse a "
-            "single certificate: the shorter it holds, the better."
+            "Redis cannot be told to refuse a single certificate: the shorter it holds, the better."
         ),
     )
     form = forms.ChoiceField(

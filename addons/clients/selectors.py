@@ -5,6 +5,7 @@ from django.db.models import Prefetch, QuerySet
 from addons.models import Certificate, EnvironmentAuthority, NodeInstallation
 from addons.pki.how_to import Endpoint
 from instances.models import Environment
+from instances.selectors import holding
 
 
 def client_certificates() -> QuerySet[Certificate]:
@@ -32,6 +33,11 @@ def client_certificates_of(environment: Environment) -> QuerySet[Certificate]:
     """
     links = EnvironmentAuthority.objects.filter(environment=environment)
     return client_certificates().filter(authority__in=links.values("authority"))
+
+
+def client_written(certificates: QuerySet[Certificate], text: str) -> QuerySet[Certificate]:
+    """Keep the certificates with each word in holder, serial, fingerprint or issuer."""
+    return certificates.filter(holding(text, "holder", "serial", "fingerprint", "issued_by"))
 
 
 def environments_opened(certificate: Certificate) -> list[Environment]:

@@ -3,10 +3,10 @@
 import django_filters
 from django.db.models import QuerySet
 
+from addons.clients.selectors import client_written
 from addons.models import Certificate
 from addons.tables_certificates import EndingFilter
 from instances.models import Environment
-from instances.selectors import holding
 from instances.sorting import SortFilter
 
 
@@ -27,7 +27,7 @@ class ClientFilter(EndingFilter):
         self, found: QuerySet[Certificate], _name: str, text: str
     ) -> QuerySet[Certificate]:
         """Keep the certificates that have each word somewhere."""
-        return found.filter(holding(text, "holder", "serial", "fingerprint", "issued_by"))
+        return client_written(found, text)
 
 
 class AllClientsFilter(ClientFilter):

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from itertools import count
 
 from django.urls import reverse
+from django.utils import timezone
 
+from addons.clients.selectors import client_certificates, client_written
 from addons.models import Certificate, Run
 from addons.selectors import certificates_holding, runs_listed
 from instances.models import Environment, NodeGroup
 from instances.selectors import environments_holding, groups_holding, nodes_holding
+from panel.pages.clients import client_lines
 from panel.pages.names import action_title
 from panel.pages.state import run_shown
 
@@ -62,7 +65,8 @@ def search(text: str, *, most: int) -> list[Found]:
         ("Environments", "server-2", _environments(text, most)),
         ("Node groups", "stack-2", _groups(text, most)),
         ("Nodes", "database", _nodes(text, most)),
-        ("Certificates", "certificate", _certificates(text, most)),
+        ("Certificates of nodes", "certificate", _certificates(text, most)),
+        ("Certificates of clients", "certificate", _client_certificates(text, most)),
         ("Runs", "player-play", _runs(text)),
     ]
     return [
@@ -102,6 +106,18 @@ def _certificates(text: str, most: int) -> _Lines:
             f"{reverse('node', args=[each.node_id])}#certificates",
         )
         for each in found
+    ]
+
+
+def _client_certificates(text: str, most: int) -> _Lines:
+    found = client_written(client_certificates(), text).order_by("holder", "-pk")[: most + 1]
+    return [
+        (
+            line.certificate.holder,
+            f"{line.shown.word.lower()} · serial {line.certificate.serial}",
+            line.address,
+        )
+        for line in client_lines(found, timezone.now())
     ]
 
 

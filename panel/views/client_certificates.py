@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from addons.authorities import issuing_authority
@@ -72,6 +73,7 @@ def environment_client(request: HttpRequest, environment: str, pk: int) -> HttpR
 
 
 @never_cache
+@sensitive_post_parameters("passphrase", "again")
 @require_http_methods(["GET", "HEAD", "POST"])
 def environment_client_issue(request: HttpRequest, environment: str) -> HttpResponseBase:
     """Issue a certificate; it leaves in the answer, and in no other."""

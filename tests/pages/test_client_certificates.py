@@ -461,6 +461,15 @@ def test_an_environment_lists_its_own_and_the_overview_all(
     assert holders(signed_in, every) == ["agent", "billing"]
 
 
+def test_a_clients_certificate_is_found_by_typing(
+    signed_in: Client, world: World, shop: Environment
+) -> None:
+    made = world.client_certificate(shop, "billing").certificate
+    for text in ("bill", made.serial):
+        page = signed_in.get("/search/", {"q": text}).content.decode()
+        assert f"/environments/shop/-/certificates/{made.pk}/" in page
+
+
 def test_a_shared_authoritys_certificates_stand_with_each_environment_that_they_open(
     signed_in: Client, world: World, shop: Environment
 ) -> None:
