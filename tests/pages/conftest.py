@@ -4,6 +4,7 @@ import time
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from instances import tasks
 from instances.audit import Actor
@@ -50,3 +51,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     asked: list[int] = []
     monkeypatch.setattr(tasks.node_look, "delay", asked.append)
     return asked
+
+
+@pytest.fixture
+def clock_stands_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pages that show how long something has taken are made at the same moment."""
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)

@@ -150,6 +150,7 @@ def test_all_runs_are_watched_on_one_page_by_nodes_and_steps(
     assert "Stop and put back" in text
 
 
+@pytest.mark.usefixtures("clock_stands_still")
 def test_a_reload_a_second_viewer_and_a_poll_see_the_same(signed_in: Client, world: World) -> None:
     running(world)
     page = signed_in.get(PAGE)

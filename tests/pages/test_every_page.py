@@ -1,6 +1,10 @@
 """What holds for each page, whatever it shows."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -37,9 +41,36 @@ def test_every_page_opens_for_ada_and_leads_eve_to_sign_in(
         assert response["Location"].startswith(reverse("account_login")), name
 
 
-def test_no_page_has_an_inline_script_style_or_handler(world: World, signed_in: Client) -> None:
-    for name, address in world.everything().items():
-        response = signed_in.get(address)
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Every page as Ada saw it, and what stands on none."""
+
+    responses: Mapping[str, HttpResponse]
+    secrets: Sequence[str]
+
+
+_OPENED: list[Opened] = []
+
+
+@pytest.fixture
+def opened(world: World, signed_in: Client) -> Opened:
+    """Open every page, once a test process: what is asked of them changes nothing."""
+    if not _OPENED:
+        addresses = world.everything()
+        world.credential.refresh_from_db()
+        key = world.credential.private_key.reveal().splitlines()[1:-1]
+        assert key
+        _OPENED.append(
+            Opened(
+                responses={name: signed_in.get(address) for name, address in addresses.items()},
+                secrets=[PASSWORD, PASSPHRASE, BEFORE, "PRIVATE KEY", *key],
+            )
+        )
+    return _OPENED[0]
+
+
+def test_no_page_has_an_inline_script_style_or_handler(opened: Opened) -> None:
+    for name, response in opened.responses.items():
         page = read(response.content)
         assert page.script_text == "", name
         for element in page.elements:
@@ -51,17 +82,17 @@ def test_no_page_has_an_inline_script_style_or_handler(world: World, signed_in: 
         assert "script-src 'self'" in policy
 
 
-def test_no_page_asks_another_host(world: World, signed_in: Client) -> None:
-    for name, address in world.everything().items():
-        for element in read(signed_in.get(address).content).elements:
+def test_no_page_asks_another_host(opened: Opened) -> None:
+    for name, response in opened.responses.items():
+        for element in read(response.content).elements:
             for key in ("src", "href", "action"):
                 value = element.attrs.get(key) or ""
                 assert not value.startswith(("http:", "https:", "//")), (name, value)
 
 
-def test_ids_are_unique_and_every_field_has_a_label(world: World, signed_in: Client) -> None:
-    for name, address in world.everything().items():
-        page = read(signed_in.get(address).content)
+def test_ids_are_unique_and_every_field_has_a_label(opened: Opened) -> None:
+    for name, response in opened.responses.items():
+        page = read(response.content)
         assert len(page.ids) == len(set(page.ids)), name
         labelled = {e.attrs.get("for") for e in page.elements if e.tag == "label"}
         for element in page.elements:
@@ -71,16 +102,10 @@ def test_ids_are_unique_and_every_field_has_a_label(world: World, signed_in: Cli
         assert sum(element.tag == "h1" for element in page.elements) == 1, name
 
 
-def test_no_page_shows_a_secret(world: World, signed_in: Client) -> None:
-    pages = world.everything()
-    private = world.credential.private_key
-    world.credential.refresh_from_db()
-    lines = world.credential.private_key.reveal().splitlines()[1:-1]
-    assert private
-    assert lines
-    for name, address in pages.items():
-        text = signed_in.get(address).content.decode()
-        for secret in (PASSWORD, PASSPHRASE, BEFORE, "PRIVATE KEY", *lines):
+def test_no_page_shows_a_secret(opened: Opened) -> None:
+    for name, response in opened.responses.items():
+        text = response.content.decode()
+        for secret in opened.secrets:
             assert secret not in text, name
 
 

@@ -202,6 +202,7 @@ def test_a_preview_is_no_attempt_but_a_takeover_is_a_second(
     assert "attempt 2" in signed_in.get(run.get_absolute_url()).content.decode()
 
 
+@pytest.mark.usefixtures("clock_stands_still")
 def test_a_reload_a_second_viewer_and_a_poll_see_the_same(signed_in: Client, world: World) -> None:
     run = running(world)
     page = signed_in.get(run.get_absolute_url())
