@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from addons.catalogue import addon_named
-from addons.models import Installation, Run
-from instances.audit import Actor
+from addons.models import Certificate, Installation, NodeInstallation, Run
+from instances.audit import Actor, audit
 from instances.errors import Conflict
 from instances.models import Environment, Node, NodeGroup
 from instances.reason import Reason
@@ -49,6 +49,31 @@ def place_archive(*, actor: Actor, place: Place, now: datetime) -> None:
         if keepers:
             raise Conflict(keepers[0].reason)
         archive.place_archive(actor=actor, place=place, now=now)
+
+
+def node_give_up(*, actor: Actor, node: Node, now: datetime) -> None:
+    """Archive a node whose machine is gone for good, add-ons and all: nothing is undone there.
+
+    Raises:
+        Conflict: A run has not ended, or the node is archived already.
+    """
+    with transaction.atomic():
+        list(_groups(node).select_for_update().values_list("pk"))
+        unfinished = [keeper for keeper in keepers_of(node) if keeper.run]
+        if unfinished:
+            raise Conflict(unfinished[0].reason)
+        on = NodeInstallation.objects.filter(node=node)
+        addons = sorted(on.values_list("installation__addon", flat=True))
+        on.delete()
+        # What is on no node any more is off.
+        Installation.objects.filter(group=node.group_id, nodes=None, generation__gt=0).update(
+            generation=0, spec={}, wanted=False
+        )
+        Certificate.objects.filter(node=node, state=Certificate.State.SERVING).update(
+            state=Certificate.State.REPLACED
+        )
+        audit(actor, "node.give_up", node, addons=addons)
+        archive.place_archive(actor=actor, place=node, now=now)
 
 
 def keepers_of(place: Place) -> Sequence[Keeper]:

@@ -122,6 +122,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("nodes/", fleet.nodes, name="nodes"),
     path("nodes/<int:pk>/", nodes.node, name="node"),
     path("nodes/<int:pk>/edit/", nodes.node_edit, name="node-edit"),
+    path("nodes/<int:pk>/gone/", removal.node_gone, name="node-gone"),
     path("nodes/<int:pk>/remove/", removal.node_remove, name="node-remove"),
     path("nodes/<int:pk>/archive/", archive.node_archive, name="node-archive"),
     path("nodes/<int:pk>/look/", nodes.node_look, name="node-look"),

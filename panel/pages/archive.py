@@ -49,6 +49,12 @@ class Archiving:
     removable: bool
 
     @property
+    def gone_url(self) -> str:
+        """Return where a node is archived though an add-on is on; empty where there is no need."""
+        kept = isinstance(self.place, Node) and any(keeper.post for keeper in self.keepers)
+        return reverse("node-gone", args=[self.place.pk]) if kept else ""
+
+    @property
     def remove_url(self) -> str:
         """Return where it is removed for good."""
         match self.place:

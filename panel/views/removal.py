@@ -5,9 +5,10 @@ from collections.abc import Callable
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from addons.archiving import keepers_of
+from addons.archiving import keepers_of, node_give_up
 from instances import services
 from instances.errors import DomainError
 from instances.forms import RemoveForm
@@ -16,7 +17,7 @@ from instances.selectors import node_numbered
 from instances.services.archive import Place
 from panel.pages.archive import WORDS
 from panel.views.groups import group_or_404
-from panel.views.requests import actor_of
+from panel.views.requests import actor_of, attempt
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -55,6 +56,21 @@ def node_remove(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: services.node_remove(actor=actor_of(request), node=found),
         lambda: redirect(found.group),
     )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_gone(request: HttpRequest, pk: int) -> HttpResponse:
+    """Archive a node whose machine is gone, so that nothing can be uninstalled there."""
+    found = node_numbered(pk)
+    if found is None:
+        raise Http404
+    form = RemoveForm(request.POST or None, name=found.name)
+    if form.is_valid() and attempt(
+        request, lambda: node_give_up(actor=actor_of(request), node=found, now=timezone.now())
+    ):
+        messages.success(request, f"{found.name} is archived.", extra_tags="Nothing was undone.")
+        return redirect(found)
+    return render(request, "nodes/gone.html", {"node": found, "form": form})
 
 
 def _removal(

@@ -223,3 +223,33 @@ def test_what_is_not_archived_has_no_page_in_the_archive(signed_in: Client, worl
     group = world.group("shop", "cache")
     for address in (f"/archive/group/{group.pk}/", "/archive/node/99/", "/archive/else/1/"):
         assert signed_in.get(address).status_code == 404
+
+
+def test_a_node_whose_machine_is_gone_is_archived_with_its_add_on(
+    signed_in: Client, world: World
+) -> None:
+    group = world.group("shop", "cache")
+    installation = world.installed(group, VERIFIED, VERIFIED)
+    gone, stays = group.nodes.order_by("name")
+    asked = signed_in.get(f"/nodes/{gone.pk}/archive/").content.decode()
+    assert f"/nodes/{gone.pk}/gone/" in asked
+    assert signed_in.post(f"/nodes/{gone.pk}/gone/", {"typed": "wrong"}).status_code == 200
+    assert Node.objects.filter(pk=gone.pk).exists()
+    signed_in.post(f"/nodes/{gone.pk}/gone/", {"typed": gone.name})
+    assert list(Node.objects.values_list("name", flat=True)) == [stays.name]
+    assert list(installation.nodes.values_list("node", flat=True)) == [stays.pk]
+    assert AuditEvent.objects.get(verb="node.give_up").detail == {"addons": ["encryption"]}
+    signed_in.post(f"/nodes/{stays.pk}/gone/", {"typed": stays.name})
+    installation.refresh_from_db()
+    assert installation.generation == 0
+    assert signed_in.post("/environments/shop/-/archive/").status_code == 302
+    assert not Environment.objects.exists()
+
+
+def test_a_node_of_a_run_under_way_is_not_given_up(signed_in: Client, world: World) -> None:
+    group = world.group("shop", "cache")
+    run = world.run(group, Run.State.STUCK)
+    node = group.nodes.get(name="cache-1")
+    page = signed_in.post(f"/nodes/{node.pk}/gone/", {"typed": node.name}, follow=True)
+    assert f"Run {run.pk}" in page.content.decode()
+    assert Node.objects.filter(pk=node.pk).exists()

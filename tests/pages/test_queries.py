@@ -68,6 +68,7 @@ PAGES = [
     "/environments/env-0/-/archive/",
     "/environments/env-0/cache/archive/",
     "/nodes/{node}/archive/",
+    "/nodes/{node}/gone/",
 ]
 
 

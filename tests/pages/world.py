@@ -341,6 +341,7 @@ class World:
             "environment archive": "/environments/shop/-/archive/",
             "group archive": "/environments/shop/cache/archive/",
             "node archive": f"/nodes/{first.pk}/archive/",
+            "node gone": f"/nodes/{first.pk}/gone/",
             "archive": "/archive/",
             "archive nothing": "/archive/?q=nowhere",
             "archived environment": f"/archive/environment/{old.environment_id}/",
