@@ -62,34 +62,46 @@ def endings(*, now: datetime, until: datetime) -> list[Ending]:
 
     One query, whatever there is: a row for each day.
     """
-    leaves = _by_day(leaves_in_force(), now, until, authority=0)
-    rows = leaves.union(_by_day(authorities_in_use(), now, until, authority=1), all=True)
+    leaves, authorities = leaves_in_force(), authorities_in_use()
+    rows = _near_by_day(leaves, now, authority=0).union(
+        _far_by_day(leaves, now, until, authority=0),
+        _near_by_day(authorities, now, authority=1),
+        _far_by_day(authorities, now, until, authority=1),
+        all=True,
+    )
     return [
         Ending(bool(authority), date.fromisoformat(day), near, count)
         for authority, day, near, count in rows
     ]
 
 
-def _by_day(
-    found: QuerySet[Certificate] | QuerySet[Authority],
-    now: datetime,
-    until: datetime,
-    *,
-    authority: int,
+_Found = QuerySet[Certificate] | QuerySet[Authority]
+
+
+def _near_by_day(found: _Found, now: datetime, *, authority: int) -> QuerySet[Any, Any]:
+    ends = list(_ends(now))
+    return _by_day(
+        found.filter(not_after__lte=ends[-1]),
+        Case(
+            *(When(not_after__lte=end, then=Value(at)) for at, end in enumerate(ends)),
+            output_field=IntegerField(),
+        ),
+        authority,
+    )
+
+
+def _far_by_day(
+    found: _Found, now: datetime, until: datetime, *, authority: int
 ) -> QuerySet[Any, Any]:
-    days = (
-        found.filter(not_after__lt=until)
-        .order_by()
-        .annotate(
-            kind=Value(authority),
-            # As text: cutting it is quicker than what the databases do to dates.
-            day=Left(Cast("not_after", TextField()), 10),
-            near=Case(
-                *(When(not_after__lte=end, then=Value(at)) for at, end in enumerate(_ends(now))),
-                default=Value(FAR),
-                output_field=IntegerField(),
-            ),
-        )
+    """Most are far, and nothing more is asked of each of them."""
+    later = found.filter(not_after__gt=list(_ends(now))[-1], not_after__lt=until)
+    return _by_day(later, Value(FAR), authority)
+
+
+def _by_day(found: _Found, near: Case | Value, authority: int) -> QuerySet[Any, Any]:
+    # As text: cutting it is quicker than what the databases do to dates.
+    days = found.order_by().annotate(
+        kind=Value(authority), day=Left(Cast("not_after", TextField()), 10), near=near
     )
     return days.values_list("kind", "day", "near").annotate(Count("pk"))
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, Min, Q, QuerySet, Value, When
+from django.db.models import Count, F, Min, Q, QuerySet, Value
+from django.db.models.functions import Concat
 
 from addons.engine.conditions import decisive
 from addons.models import Installation, NodeInstallation
@@ -36,22 +37,12 @@ def as_wanted(now: datetime) -> Q:
     Args:
         now: A certificate that ends by then has expired.
     """
-    current = Q(observed_generation__gte=F("installation__generation"))
-    return Q(health=_Health.OK) & current & (Q(not_after=None) | Q(not_after__gt=now))
+    return Q(health=_Health.OK) & (Q(not_after=None) | Q(not_after__gt=now))
 
 
 def not_as_wanted(now: datetime) -> Q:
     """Return the condition of rows that were seen otherwise, or whose certificate has expired."""
     return Q(health=_Health.BAD) | Q(health=_Health.OK, not_after__lte=now)
-
-
-def health_shown(now: datetime) -> Case:
-    """Return the health of a row as it is shown now."""
-    return Case(
-        When(as_wanted(now), then=Value(_Health.OK)),
-        When(not_as_wanted(now), then=Value(_Health.BAD)),
-        default=Value(_Health.UNKNOWN),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +66,41 @@ def _counts(now: datetime) -> dict[str, Count]:
         "verified": Count("pk", filter=as_wanted(now)),
         "bad": Count("pk", filter=not_as_wanted(now)),
     }
+
+
+def fleet_parts(addon: str, now: datetime) -> list[QuerySet[Any, Any]]:
+    """Return what `fleet_counts` is summed up of: rows of kind and number.
+
+    Nearly all rows are of the add-on, so that counting all by the index of their health, and the
+    others once more, is quicker than asking each for its installation.
+    """
+    others = Installation.objects.exclude(addon=addon, generation__gt=0)
+    rows = NodeInstallation.objects.order_by()
+    parts = (
+        rows.values(kind=F("health")),
+        rows.filter(installation__in=others.values("pk")).values(
+            kind=Concat(Value("other "), F("health"))
+        ),
+        rows.filter(health=_Health.OK, not_after__lte=now)
+        .exclude(installation__in=others.values("pk"))
+        .values(kind=Value("expired")),
+    )
+    return [each.annotate(number=Count("pk")).values_list("kind", "number") for each in parts]
+
+
+def fleet_counts(found: Mapping[str, int]) -> Counts:
+    """Return how many nodes have an add-on.
+
+    Args:
+        found: The rows of `fleet_parts`.
+    """
+    own = {kind: found.get(kind, 0) - found.get(f"other {kind}", 0) for kind in _Health.values}
+    expired = found.get("expired", 0)
+    return Counts(
+        installed=sum(own.values()),
+        verified=own[_Health.OK] - expired,
+        bad=own[_Health.BAD] + expired,
+    )
 
 
 def installed() -> QuerySet[NodeInstallation]:
@@ -129,7 +155,11 @@ def rows_not_as_wanted(now: datetime) -> QuerySet[NodeInstallation]:
         installed()
         .filter(not_as_wanted(now))
         .select_related("node", "installation__group__environment")
-        .defer("baseline", "node__server_password", "node__facts")
+        .only(
+            *("observed_at", "observed_generation", "conditions", "not_after"),
+            *("installation__generation", "installation__group__name"),
+            *("installation__group__environment__name", "node__name"),
+        )
         .order_by("pk")
     )
 

@@ -114,12 +114,12 @@ class NodeInstallation(models.Model):
             models.Index(fields=["health", "not_after"], name="installed_by_health"),
             # All that judging one node needs.
             models.Index(
-                fields=["node", "health", "observed_generation", "not_after", "installation"],
+                fields=["node", "health", "not_after", "installation"],
                 name="installed_on_node",
             ),
             # All that counting a group's nodes by state needs.
             models.Index(
-                fields=["installation", "health", "observed_generation", "not_after"],
+                fields=["installation", "health", "not_after"],
                 name="installed_state",
             ),
         ]

@@ -226,8 +226,8 @@ class Node(Archivable):
             ),
         ]
         indexes = [
-            _listed("node_by_name", "name", "id"),
-            _listed("node_by_called", "called"),
+            # It is searched while it is read in the order of names, and so has all that is asked.
+            _listed("node_by_name", "name", "id", "called", "machine"),
             _listed("node_by_version", "product", "version", "id"),
             _listed("node_by_system", "system"),
             _listed("node_by_age", "facts_at", "id"),
@@ -236,7 +236,9 @@ class Node(Archivable):
                 condition=_LIVING & Q(fault_reason__isnull=False),
                 name="node_faulty",
             ),
-            models.Index(fields=["id"], condition=~_LIVING, name="node_archived"),
+            models.Index(
+                fields=["id"], condition=Q(archived_at__isnull=False), name="node_archived"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -104,31 +104,24 @@ def groups_holding(text: str) -> QuerySet[NodeGroup]:
     )
 
 
-def nodes_named(text: str) -> QuerySet[Node]:
-    """Return the nodes with each word in their name or what clients call them.
+def nodes_named(nodes: QuerySet[Node], text: str) -> QuerySet[Node]:
+    """Keep the nodes with each word in their name or in what clients call them.
 
-    Or with a machine whose address begins with it. Each is looked for in an index of its own,
-    which reads no node's row.
+    Or at the beginning of their machine's address.
     """
-    found = Node.objects.all()
-    for word in text.lower().split():
-        places = (
-            Node.objects.filter(name__contains=word),
-            # Each begins with a bracket, but SQLite takes the index for that alone.
-            Node.objects.filter(called__gte="[", called__contains=word),
-            Node.objects.filter(machine__in=Machine.objects.filter(address__prefix=word)),
-        )
-        keys = [place.order_by().values("pk") for place in places]
-        found = found.filter(pk__in=keys[0].union(*keys[1:]))
-    return found
+    for word in text.split():
+        machines = Machine.objects.filter(address__prefix=word)
+        called = Q(name__contains=word.lower()) | Q(called__contains=word.lower())
+        nodes = nodes.filter(called | Q(machine__in=machines))
+    return nodes
 
 
 def nodes_holding(text: str, most: int) -> list[Node]:
     """Return the first nodes by name of `nodes_named`, with where they belong."""
     # By key first: whole rows are only read of those that are shown.
-    first = list(nodes_named(text).order_by("name", "pk").values_list("pk", flat=True)[:most])
-    shown = nodes_listed().filter(pk__in=first).defer("server_password", "facts", "fault")
-    return list(shown.order_by("name", "pk"))
+    keys = nodes_named(Node.objects.order_by("name", "pk"), text).values_list("pk", flat=True)
+    shown = nodes_listed().filter(pk__in=list(keys[:most]))
+    return list(shown.defer("server_password", "facts", "fault").order_by("name", "pk"))
 
 
 def nodes_listed() -> QuerySet[Node]:
@@ -221,7 +214,9 @@ def node_has_password(node: Node) -> bool:
 
 def credentials_with_use() -> QuerySet[Credential]:
     """Return the SSH keys, each with ``machine_count``, without their private halves."""
-    return Credential.objects.annotate(machine_count=Count("machines")).defer("private_key")
+    machines = Machine.objects.filter(credential=OuterRef("pk")).order_by().values("credential")
+    counted = Subquery(machines.annotate(count=Count("pk")).values("count"))
+    return Credential.objects.annotate(machine_count=Coalesce(counted, 0)).defer("private_key")
 
 
 def audit_events(*, text: str = "") -> QuerySet[AuditEvent]:

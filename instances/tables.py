@@ -60,7 +60,7 @@ class NodeFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def with_words(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
         """Keep the nodes with each word in their name or their machine's address."""
-        return found.filter(pk__in=nodes_named(text).values("pk"))
+        return nodes_named(found, text)
 
     def in_state(self, found: QuerySet[Node], _name: str, state: str) -> QuerySet[Node]:
         """Keep the nodes that are known so far."""

@@ -125,8 +125,14 @@ def _settle_installation(run: Run) -> None:
         wanted=not gone,
         generation=0 if gone else run.installation.generation + 1,
     )
+    rows = NodeInstallation.objects.filter(installation=run.installation_id)
     if gone:
-        NodeInstallation.objects.filter(installation=run.installation_id).delete()
+        rows.delete()
+    else:
+        # Whoever was not part of the run was not looked at with these settings.
+        rows.filter(observed_generation__lte=run.installation.generation).update(
+            health=NodeInstallation.Health.UNKNOWN
+        )
 
 
 def _settle_certificates(run: Run, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_ke
 from panel.pages.names import action_title
 from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, run_shown
 
-MOST = 8
+MOST = 3
 """How many lines of one sort are shown; the rest is counted."""
 SOON = timedelta(days=21)
 """How long before its end a certificate asks to be renewed."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, QuerySet, Value
+from django.db.models import Count, F, QuerySet, Value
 
-from addons.health import Counts, group_counts, health_shown, installed
+from addons.health import Counts, fleet_counts, fleet_parts, group_counts
 from addons.models import Run
 from instances.models import Environment, Node, NodeGroup
 from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown
@@ -98,23 +98,19 @@ def sizes(since: datetime, now: datetime) -> Sizes:
     environments = _number_of(Environment.objects.all(), Value("environments"))
     nodes = _number_of(Node.objects.all(), Value("nodes"))
     runs = _number_of(Run.objects.filter(ended_at__gte=since), F("state"))
-    seen = _number_of(installed().filter(installation__addon=ENCRYPTION), health_shown(now))
-    found = dict(environments.union(nodes, runs, seen, all=True))
+    encrypted = fleet_parts(ENCRYPTION, now)
+    found = dict(environments.union(nodes, runs, *encrypted, all=True))
     return Sizes(
         environments=found.get("environments", 0),
         nodes=found.get("nodes", 0),
-        encrypted=Counts(
-            installed=sum(found.get(kind, 0) for kind in (OK, BAD, UNKNOWN)),
-            verified=found.get(OK, 0),
-            bad=found.get(BAD, 0),
-        ),
+        encrypted=fleet_counts(found),
         done=found.get(Run.State.SUCCEEDED, 0),
         put_back=found.get(Run.State.PUT_BACK, 0),
         stuck=found.get(Run.State.STUCK, 0),
     )
 
 
-def _number_of(rows: QuerySet[Any], kind: Value | F | Case) -> Any:
+def _number_of(rows: QuerySet[Any], kind: Value | F) -> Any:
     kinds = rows.order_by().values(kind=kind)
     return kinds.annotate(number=Count("pk")).values_list("kind", "number")
 

@@ -120,6 +120,7 @@ def certificate(of: Node, authority: int, issued: datetime, chance: Random) -> C
         subject=f"CN={of.address}"[:200],
         names=of.client_addresses,
         fingerprint=fingerprint(chance),
+        key_type="ec-p256",
         not_before=issued,
         not_after=issued + LIFETIME,
         created_at=issued,

@@ -31,15 +31,15 @@ class PlannedEnvironment:
 def fleet_plan(environments: int, nodes: int, chance: Random) -> list[PlannedEnvironment]:
     """Spread nodes over environments.
 
-    The first environment has a group with a quarter of all nodes, but `LARGEST` at most; the
-    others share the rest about evenly. The last has no nodes, where there are several.
+    The first environment has a group with half of all nodes, but `LARGEST` at most; the others
+    share the rest about evenly. The last has no nodes, where there are several.
 
     Args:
         environments: One at least.
         nodes: Of all of them together.
         chance: Decides what is not said.
     """
-    large = min(LARGEST, nodes // 4) if environments > 1 else nodes
+    large = min(LARGEST, nodes // 2) if environments > 1 else nodes
     sharing = max(1, environments - 2)
     each, over = divmod(nodes - large, sharing)
     sizes = [large, *(each + (place < over) for place in range(sharing)), 0][:environments]
@@ -61,9 +61,7 @@ def _names() -> Iterator[tuple[str, str]]:
 
 def _groups(size: int, chance: Random, *, whole: bool) -> list[PlannedGroup]:
     names = chance.sample(GROUPS, k=len(GROUPS))
-    if whole or size < 4:
-        return [PlannedGroup(names[0], size)] if size else []
-    parts = chance.randint(1, min(4, size // 2))
-    each, over = divmod(size, parts)
+    parts = min(size, 1) if whole else chance.randint(1, 3) if size else 0
+    each, over = divmod(size, parts) if parts else (0, 0)
     sizes = (each + (place < over) for place in range(parts))
-    return [PlannedGroup(*each) for each in zip(names[:parts], sizes, strict=True)]
+    return [PlannedGroup(*group) for group in zip(names, sizes, strict=False)]

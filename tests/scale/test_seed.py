@@ -1,0 +1,88 @@
+"""The made-up fleet: as large as asked for, always the same, and only where nothing else is."""
+
+from datetime import UTC, datetime
+from random import Random
+
+import pytest
+
+from addons.models import Certificate, NodeInstallation, Run, RunNode
+from instances.audit import Actor
+from instances.errors import Conflict
+from instances.models import AuditEvent, Environment, Node, NodeGroup
+from panel.seeding.fleet import fleet_seed
+from panel.seeding.plan import LARGEST, fleet_plan
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2030, 5, 1, tzinfo=UTC)
+
+
+def seed(environments: int = 12, nodes: int = 150) -> None:
+    fleet_seed(
+        actor=Actor(None, "test", "terminal"),
+        environments=environments,
+        nodes=nodes,
+        now=NOW,
+        chance=Random(7),
+    )
+
+
+@pytest.mark.parametrize(
+    ("environments", "nodes"), [(1, 9), (2, 9), (3, 0), (50, 100), (1000, 10000)]
+)
+def test_a_plan_has_exactly_what_was_asked_for(environments: int, nodes: int) -> None:
+    planned = fleet_plan(environments, nodes, Random(7))
+    assert len({each.name for each in planned}) == environments
+    assert sum(group.nodes for each in planned for group in each.groups) == nodes
+    assert (
+        max(group.nodes for each in planned for group in each.groups) <= LARGEST if nodes else True
+    )
+
+
+def test_a_seeded_fleet_has_every_state_that_pages_show() -> None:
+    seed(nodes=900)
+    assert (Environment.objects.count(), Node.objects.count()) == (12, 900)
+    assert set(NodeInstallation.objects.values_list("health", flat=True)) == {
+        "ok",
+        "bad",
+        "unknown",
+    }
+    assert Node.objects.filter(fault_reason__isnull=False).exists()
+    assert Node.objects.filter(facts_at=None).exists()
+    assert Node.objects.filter(version=None).count() == Node.objects.filter(facts_at=None).count()
+    assert Certificate.objects.filter(not_after__lt=NOW).exists()
+    assert AuditEvent.objects.filter(verb="node.register", at__lt=NOW).count() == 900
+    assert set(RunNode.objects.values_list("state", flat=True)) >= {"done"}
+
+
+def test_no_run_of_a_seeded_fleet_is_left_to_a_worker() -> None:
+    seed()
+    assert not Run.objects.filter(state__in=[*Run.WAITING, *Run.ACTIVE]).exists()
+
+
+def test_it_is_the_same_fleet_every_time() -> None:
+    def everything() -> list[object]:
+        nodes = Node.objects.order_by("pk").values_list("name", "facts", "fault", "created_at")
+        served = Certificate.objects.order_by("pk").values_list("fingerprint", "not_after")
+        return [
+            *nodes,
+            *served,
+            *NodeGroup.objects.order_by("pk").values_list("name", "created_at"),
+        ]
+
+    from django.db import transaction
+
+    with transaction.atomic():
+        seed()
+        first = everything()
+        transaction.set_rollback(True)
+    seed()
+    numberless = everything()
+    assert first == numberless
+
+
+def test_a_panel_that_has_environments_is_left_alone() -> None:
+    Environment.objects.create(name="shop")
+    with pytest.raises(Conflict, match="made-up ones do not belong"):
+        seed()
+    assert Environment.objects.count() == 1
