@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := .venv/bin/python -m pytest
-FAST := not lab and not browser and not long
+FAST := not lab and not browser and not scale and not long
 QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench clean
@@ -60,6 +60,7 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n 2 -m "$(FAST)"
+	@$(PYTEST) -m scale
 	@tools/test-nodes
 	@$(PYTEST) -m "browser and not long"
 

@@ -12,6 +12,7 @@ NAVIGATION = (
     ("certificates", "Certificates", "certificate"),
     ("credentials", "SSH keys", "key"),
     ("runs", "Runs", "player-play"),
+    ("search", "Search", "search"),
     ("audit", "Audit log", "list-details"),
 )
 _SECTIONS: Mapping[str, str] = {

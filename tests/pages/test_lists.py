@@ -1,4 +1,4 @@
-"""What lists count and narrow by in SQL is what pages say in words; and it stands in the address."""
+"""What lists count and narrow by in SQL is what pages say in words."""
 
 from datetime import timedelta
 from itertools import product

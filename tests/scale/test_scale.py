@@ -15,7 +15,7 @@ from instances.keyring import KeyRing
 from tests.fleet.postgres import postgres
 from tests.live_panel import ROOT, clean_environment
 
-pytestmark = [pytest.mark.processes, pytest.mark.timeout(500)]
+pytestmark = [pytest.mark.scale, pytest.mark.timeout(500)]
 
 QUERIES = 15
 RATIO = 1.5

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from random import Random
 
 import pytest
+from django.db import transaction
 
 from addons.models import Certificate, NodeInstallation, Run, RunNode
 from instances.audit import Actor
@@ -70,15 +71,12 @@ def test_it_is_the_same_fleet_every_time() -> None:
             *NodeGroup.objects.order_by("pk").values_list("name", "created_at"),
         ]
 
-    from django.db import transaction
-
     with transaction.atomic():
         seed()
         first = everything()
         transaction.set_rollback(True)
     seed()
-    numberless = everything()
-    assert first == numberless
+    assert everything() == first
 
 
 def test_a_panel_that_has_environments_is_left_alone() -> None:
