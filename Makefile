@@ -18,7 +18,7 @@ PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not scale and not long
 QUICK := $(FAST) and not processes
 
-.PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench clean
+.PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench screenshots clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -84,6 +84,9 @@ format: .venv/.ready ## Format the code
 
 bench: setup images ## Measure installations beside a hand-written script
 	@.venv/bin/python -m bench
+
+screenshots: setup ## Take a picture of every page into docs/screenshots
+	@.venv/bin/python -m tools.screenshots
 
 clean: demo-down ## Remove what the other targets made in the checkout
 	rm -rf .venv node_modules .bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -26,21 +26,33 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
+# Chromium tells of a refused inline style in the console; of what a script does, only so.
+TELL_OF_VIOLATIONS = """
+addEventListener("securitypolicyviolation", (event) =>
+  tellOfViolation(`${event.effectiveDirective} refuses ${event.blockedURI || "inline"}`));
+"""
+
+
 @pytest.fixture
 def page(chromium: Browser, panel: LivePanel) -> Iterator[Page]:
-    """A page whose console, failed requests and requests elsewhere are held against the test."""
+    """A page that no script, style or request may go wrong on, whatever else its test looks at."""
     context = chromium.new_context(base_url=panel.url)
-    found = context.new_page()
-    complaints: list[str] = []
-    found.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
-    found.on("pageerror", lambda error: complaints.append(str(error)))
-    found.on(
+    errors: list[str] = []
+    elsewhere: list[str] = []
+    violations: list[str] = []
+    context.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    context.on(
         "request",
-        lambda r: None if r.url.startswith((panel.url, "data:")) else complaints.append(r.url),
+        lambda r: None if r.url.startswith((panel.url, "data:")) else elsewhere.append(r.url),
     )
-    yield found
+    context.expose_binding("tellOfViolation", lambda _source, text: violations.append(text))
+    context.add_init_script(TELL_OF_VIOLATIONS)
+    yield context.new_page()
     context.close()
-    assert complaints == []
+    assert errors == []
+    assert elsewhere == []
+    assert violations == []
 
 
 def sign_in(page: Page) -> None:
