@@ -1,4 +1,5 @@
-"""The actions that the machinery itself must know; an add-on may have more."""
+"""The actions that the machinery or a page must know by name; an add-on may have more."""
 
 INSTALL = "install"
 UNINSTALL = "uninstall"
+REISSUE = "reissue"

@@ -80,13 +80,20 @@ class Action:
         slug: As stored in a run.
         title: The run's heading, such as "Install encryption".
         doing: What a page says while it runs.
+        verb: What a person asks for by confirming it, as in "Install on 3 nodes".
+        at: The word between the verb and the nodes.
         destroys: Whether a person confirms it with care.
+        configures: Whether its run's settings are in force afterwards, and whether an uninstall
+            has to put back what it changed.
     """
 
     slug: str
     title: str
     doing: str
+    verb: str
+    at: str = "on"
     destroys: bool = False
+    configures: bool = False
 
 
 @cache

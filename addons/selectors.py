@@ -198,10 +198,20 @@ def certificate_written(certificates: QuerySet[Certificate], text: str) -> Query
     return certificates
 
 
-def records_applied(node: Node, runs: Iterable[int]) -> list[StepRecord]:
-    """Return what runs did on a node, in order, without what they saw before."""
-    return list(
-        StepRecord.objects.filter(node=node, run__in=list(runs), kind=StepRecord.Kind.APPLIED)
-        .defer("state")
-        .order_by("pk")
+def records_applied(
+    node: Node, runs: Iterable[int], installations: Iterable[int]
+) -> list[StepRecord]:
+    """Return what runs did on a node, in order, without what they saw before.
+
+    Args:
+        node: The node.
+        runs: Their keys.
+        installations: Keys; what was done there since by other runs that succeeded counts as well.
+    """
+    among = set(runs)
+    later = Run.objects.filter(
+        installation__in=list(installations), state=Run.State.SUCCEEDED, pk__gt=min(among)
     )
+    told = StepRecord.objects.filter(node=node, kind=StepRecord.Kind.APPLIED)
+    told = told.filter(Q(run__in=among) | Q(run__in=later.values("pk")))
+    return list(told.defer("state").order_by("pk"))

@@ -15,6 +15,7 @@ from instances.secret import Secret
 
 CONFIG_PATTERNS = ("tls-*", "bind", "port", "protected-mode")
 _TIMEOUT = 5.0
+_FORBIDDEN = {"NoPermission", "CommandRenamed"}
 
 # Redis opens a socket of one family for each of these (redis 7.0.15 src/server.c, listenToPort).
 _REACHED_AS = {
@@ -147,6 +148,17 @@ def read_runtime(redis: RedisClient) -> RuntimeFacts:
         info=info,
         open=_open(default),
     )
+
+
+def config_set_refused(redis: RedisClient) -> Reason | None:
+    """Say why CONFIG SET cannot be used, or None: who may read settings need not be able to set.
+
+    Asked with a directive that no server knows, so nothing is set. Rights are looked at first
+    (redis 7.0.15 src/server.c, processCommand).
+    """
+    answer = redis.pipeline([("CONFIG", "SET", "redoubt-asks", "nothing")])[0]
+    may_not = isinstance(answer, ServerRefused) and answer.reason in _FORBIDDEN
+    return _reason(answer) if may_not else None
 
 
 def _open(default: Any) -> bool | None:

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from addons.actions import INSTALL, UNINSTALL
+from addons.actions import INSTALL, REISSUE, UNINSTALL
 from addons.authorities import (
     authority_ensure,
     authority_foreseen,
@@ -16,6 +16,7 @@ from addons.catalogue import Action, AddOn, Planner
 from addons.encryption.forms import EncryptionForm
 from addons.encryption.issuer import Issuer
 from addons.encryption.planner import InstallPlanner, UninstallPlanner
+from addons.encryption.reissue import ReissuePlanner
 from addons.encryption.spec import EncryptionSpec, parse
 from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
@@ -40,8 +41,11 @@ class EncryptionAddOn:
     )
     icon = "lock"
     actions: Mapping[str, Action] = {
-        INSTALL: Action(INSTALL, "Install encryption", "Installing"),
-        UNINSTALL: Action(UNINSTALL, "Uninstall encryption", "Uninstalling", destroys=True),
+        INSTALL: Action(INSTALL, "Install encryption", "Installing", "Install", configures=True),
+        REISSUE: Action(REISSUE, "Re-issue certificates", "Re-issuing certificates", "Re-issue"),
+        UNINSTALL: Action(
+            UNINSTALL, "Uninstall encryption", "Uninstalling", "Uninstall", "from", destroys=True
+        ),
     }
     form: type[forms.Form] = EncryptionForm
 
@@ -49,7 +53,9 @@ class EncryptionAddOn:
         return parse(settings).as_json()
 
     def planner(self, run: Run) -> Planner:
-        spec = EncryptionSpec.from_json(run.spec)
+        former = EncryptionSpec.from_json(run.installation.spec)
+        # A re-issue that is retried carries the settings of its time.
+        spec = former if run.action == REISSUE else EncryptionSpec.from_json(run.spec)
         environment = run.installation.group.environment
         now = timezone.now()
         key_type = KeyType(spec.key_type)
@@ -65,10 +71,11 @@ class EncryptionAddOn:
             key_type=key_type,
             lifetime_days=spec.lifetime_days,
         )
-        former = EncryptionSpec.from_json(run.installation.spec)
         number = authority.pk or 0
         if run.action == UNINSTALL:
             return UninstallPlanner(spec, former, issuer, number)
+        if run.action == REISSUE:
+            return ReissuePlanner(spec, issuer, number)
         installed = run.installation.generation > 0
         return InstallPlanner(spec, former if installed else None, issuer, number)
 

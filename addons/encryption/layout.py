@@ -70,6 +70,18 @@ unlink_ours() {
   done
   rm -f -- "$dir/.server.new" "$dir/.client.new"
 }
+set_aside() {
+  # Under its name in the workspace it is whole, wherever a killed worker was interrupted.
+  local kept=$workspace/generations
+  [ -n "$1" ] && [ -d "$dir/generations/$1" ] || return 0
+  mkdir -p -m 0700 -- "$kept"
+  if [ ! -d "$kept/$1" ]; then
+    rm -rf -- "$kept/.new"
+    cp -aT -- "$dir/generations/$1" "$kept/.new"
+    mv -T -- "$kept/.new" "$kept/$1"
+  fi
+  rm -rf -- "$dir/generations/$1"
+}
 keep_only() {
   local each
   for each in "$dir"/generations/*; do
@@ -99,10 +111,18 @@ if command -v restorecon >/dev/null; then restorecon -R -- "$dir"; fi
 sync -- "$dir/generations/$new"/*/*
 mv -fT -- "$dir/.server.new" "$dir/server"
 mv -fT -- "$dir/.client.new" "$dir/client"
-if [ -n "$old" ]; then
-  mkdir -p -m 0700 -- "$workspace/generations"
-  mv -f -- "$dir/generations/$old" "$workspace/generations/"
-fi
+set_aside "$old"
+"""
+)
+
+FINISH = (
+    _FUNCTIONS
+    + r"""
+new=$2 old=$3 workspace=$4
+swap "$new" server
+swap "$new" client
+set_aside "$old"
+keep_only "$new"
 """
 )
 
@@ -111,12 +131,9 @@ REMOVE = (
     + r"""
 workspace=$2
 shift 2
-if [ -d "$dir/generations" ]; then
-  mkdir -p -m 0700 -- "$workspace/generations"
-  for each in "$dir"/generations/*; do
-    [ -e "$each" ] && mv -f -- "$each" "$workspace/generations/"
-  done
-fi
+for each in "$dir"/generations/*; do
+  set_aside "${each##*/}"
+done
 unlink_ours
 [ ! -d "$dir/generations" ] || rmdir -- "$dir/generations"
 for each; do
@@ -132,8 +149,8 @@ old=$2 workspace=$3
 shift 3
 if [ -n "$old" ]; then
   make_directories
-  if [ ! -d "$dir/generations/$old" ]; then
-    mv -f -- "$workspace/generations/$old" "$dir/generations/"
+  if [ -d "$workspace/generations/$old" ]; then
+    cp -aT -- "$workspace/generations/$old" "$dir/generations/$old"
   fi
   swap "$old" server
   swap "$old" client
@@ -155,12 +172,13 @@ def list_command(directory: str) -> Command:
 
 
 def parse_list(text: str) -> dict[str, Any]:
-    """Return {missing, links, strangers, generation} of what `list_command` printed.
+    """Return {missing, links, strangers, generation, generations} of what `list_command` printed.
 
     ``missing`` are the directories that do not exist, the deepest first; ``strangers`` what stands
-    where ours belongs and is not ours.
+    where ours belongs and is not ours; ``generation`` the one that serves, of all the
+    ``generations`` that are there.
     """
-    missing, links, strangers = [], {}, []
+    missing, links, strangers, generations = [], {}, [], []
     for line in text.splitlines():
         if line.startswith("missing "):
             missing.append(line.removeprefix("missing "))
@@ -172,18 +190,27 @@ def parse_list(text: str) -> dict[str, Any]:
                 links[path] = target
             else:
                 strangers.append(path)
+        parent, _, name = path.partition("/")
+        if parent == "generations" and name and "/" not in name:
+            generations.append(name)
     generation = links.get("server", "").removeprefix("generations/").removesuffix("/server")
     return {
         "missing": missing,
         "links": links,
         "strangers": strangers,
         "generation": generation,
+        "generations": sorted(generations),
     }
 
 
 def put_command(directory: str, *, new: str, old: str, workspace: str, archive: Secret) -> Command:
     """Unpack a generation and swap the links to it; the old one waits in the workspace."""
     return Command(("bash", "-c", PUT, "put", directory, new, old, workspace), stdin=archive)
+
+
+def finish_command(directory: str, *, new: str, old: str, workspace: str) -> Command:
+    """Finish a swap that was interrupted, as `put_command` would have."""
+    return Command(("bash", "-c", FINISH, "finish", directory, new, old, workspace))
 
 
 def remove_command(directory: str, *, workspace: str, created: Sequence[str]) -> Command:

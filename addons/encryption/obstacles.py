@@ -113,9 +113,10 @@ def _taken(node: NodeSession, spec: EncryptionSpec, *, ours: bool) -> Iterator[R
             "Put them into different groups, and install on each with a tls_port of its own.",
         )
         return
-    listener = node.facts.listener(spec.tls_port)
-    own = ours and spec.tls_port != server.port
-    if listener is not None and not (own and listener.pid == server.pid):
+    # The server itself may have the new port for something else, such as its cluster's bus.
+    own = server.pid if ours and spec.tls_port == running else None
+    listener = node.facts.listener(spec.tls_port, but=own)
+    if listener is not None:
         yield Reason(
             "PortTaken",
             f"{node.name}: port {spec.tls_port} is in use by {listener.process or 'a process'}.",
@@ -138,16 +139,24 @@ def uninstall_obstacles(node: NodeSession, spec: EncryptionSpec) -> Iterator[Rea
 
 def _no_unit(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
     """Yield an obstacle where a restart is needed and nothing can do it."""
-    if node.server.unit:
-        return
     live = can_apply_live(node.server, node.runtime)
-    asked = spec.apply == "restart" and live
-    yield Reason(
-        "NoUnit",
-        f"{node.name}: {'a restart was asked for' if asked else _why_restart(node)}, and no "
-        "systemd unit starts this server, so Redoubt cannot restart it.",
-        "Choose apply=live." if asked else "Let a systemd unit start it.",
-    )
+    if spec.apply == "restart" and live:
+        yield from no_unit(node, "a restart was asked for", "Choose apply=live.")
+    else:
+        yield from no_unit(node, _why_restart(node))
+
+
+def no_unit(
+    node: NodeSession, why: str, next_step: str = "Let a systemd unit start it."
+) -> Iterator[Reason]:
+    """Yield an obstacle where no unit starts the server; ``why`` is it to be restarted."""
+    if not node.server.unit:
+        yield Reason(
+            "NoUnit",
+            f"{node.name}: {why}, and no systemd unit starts this server, so Redoubt cannot "
+            "restart it.",
+            next_step,
+        )
 
 
 def _shadowed(node: NodeSession, wanted: Wanted) -> Iterator[Reason]:

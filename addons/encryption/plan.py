@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from addons.encryption.adopt import observe
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
-from addons.encryption.probe import fingerprints_on_file, plaintext_of, tls_closed, verify
+from addons.encryption.probe import plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
-from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
+from addons.encryption.steps.certificate import (
+    IssueCertificates,
+    RemoveCertificates,
+    fingerprints_on_file,
+)
 from addons.encryption.steps.firewall import FirewallRules
 from addons.engine.step import Goal, State, Step, StepFailed
 from addons.session import NodeSession
@@ -35,6 +39,7 @@ class EncryptionPlan:
     Args:
         found: Obstacles, from the facts.
         known: Warnings, from the facts.
+        firewall: The step; None where the rules stay.
         before: How the node spoke TLS before the run; None where it did not.
         after: How it does when the run has succeeded.
         tls_port: The port that is closed where it does not.
@@ -43,7 +48,7 @@ class EncryptionPlan:
     steps: Sequence[Step[NodeSession]]
     found: Sequence[Reason]
     known: Sequence[Reason]
-    firewall: FirewallRules
+    firewall: FirewallRules | None
     certificates: IssueCertificates | RemoveCertificates
     issuer: Issuer
     before: Served | None
@@ -54,13 +59,15 @@ class EncryptionPlan:
     def obstacles(self) -> Sequence[Reason]:
         """What the facts and the steps' looks say stands in the way."""
         mend = "Mend that on the machine, then try again."
-        blocked = [Reason("FirewallOutOfReach", text, mend) for text in self.firewall.problems]
+        problems = self.firewall.problems if self.firewall else ()
+        blocked = [Reason("FirewallOutOfReach", text, mend) for text in problems]
         return (*self.found, *self.certificates.problems, *blocked)
 
     @property
     def warnings(self) -> Sequence[Reason]:
         """What a person should know before confirming."""
-        told = [Reason("Firewall", text) for text in self.firewall.warnings]
+        warnings = self.firewall.warnings if self.firewall else ()
+        told = [Reason("Firewall", text) for text in warnings]
         return (*self.known, *told)
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:

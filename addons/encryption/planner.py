@@ -218,11 +218,11 @@ def _served_before(session: NodeSession, former: EncryptionSpec | None) -> Serve
     """Return how the node speaks TLS through the add-on; None where it does not yet."""
     if former is None or not session.brief.baseline:
         return None
-    layout = Layout(_installed_directory(session, former))
+    layout = Layout(installed_directory(session, former))
     return Served(former, layout, loopback_only(session.server.bind))
 
 
-def _installed_directory(session: NodeSession, former: EncryptionSpec) -> str:
+def installed_directory(session: NodeSession, former: EncryptionSpec) -> str:
     state = session.brief.baseline.get("certificate")
     return str(state["directory"]) if state else directory_of(former, session.server)
 
@@ -232,7 +232,7 @@ def _removal(
 ) -> RemoveCertificates:
     """Return the step that takes away the certificates that are installed."""
     created = session.brief.baseline.get("certificate", {}).get("missing", ())
-    return RemoveCertificates(_installed_directory(session, former), created=created, key=key)
+    return RemoveCertificates(installed_directory(session, former), created=created, key=key)
 
 
 def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[Reason]:

@@ -7,10 +7,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from addons.encryption.issuer import Issuer
-from addons.encryption.layout import Layout
 from addons.encryption.spec import EncryptionSpec
 from addons.engine.step import StepFailed
-from addons.pki.facts import read_certificate
 from addons.session import NodeSession
 from instances.reason import Reason
 from instances.remote.dial import dial
@@ -59,15 +57,6 @@ class Verified:
                 "message": f"{self.tls.protocol}, {_answer(self.tls)}",
             },
         }
-
-
-def fingerprints_on_file(node: NodeSession, layout: Layout) -> tuple[str, str]:
-    """Return the fingerprints of the server's and the client's certificate in their files."""
-    server, client = node.host.read_files([layout.certificate, layout.client_certificate])
-    return (
-        read_certificate(server.content or b"").fingerprint_sha256,
-        read_certificate(client.content or b"").fingerprint_sha256,
-    )
 
 
 def verify(

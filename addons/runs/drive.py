@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from addons.actions import UNINSTALL
+from addons.catalogue import addon_named
 from addons.engine.runner import Outcome, Runner
 from addons.models import PATIENCE, Certificate, Installation, NodeInstallation, Run, RunNode
 from addons.runs.claim import Lease, held_by, run_claim
@@ -119,18 +120,16 @@ def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
 
 
 def _settle_installation(run: Run) -> None:
-    gone = run.action == UNINSTALL
-    Installation.objects.filter(pk=run.installation_id).update(
-        spec={} if gone else run.spec,
-        wanted=not gone,
-        generation=0 if gone else run.installation.generation + 1,
-    )
+    installation = Installation.objects.filter(pk=run.installation_id)
     rows = NodeInstallation.objects.filter(installation=run.installation_id)
-    if gone:
+    if run.action == UNINSTALL:
+        installation.update(spec={}, wanted=False, generation=0)
         rows.delete()
-    else:
+    elif addon_named(run.installation.addon).actions[run.action].configures:
+        generation = run.installation.generation + 1
+        installation.update(spec=run.spec, wanted=True, generation=generation)
         # Whoever was not part of the run was not looked at with these settings.
-        rows.filter(observed_generation__lte=run.installation.generation).update(
+        rows.filter(observed_generation__lt=generation).update(
             health=NodeInstallation.Health.UNKNOWN
         )
 

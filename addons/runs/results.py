@@ -5,7 +5,6 @@ from typing import Any
 
 from django.utils import timezone
 
-from addons.actions import UNINSTALL
 from addons.catalogue import addon_named
 from addons.engine.conditions import Condition, merge
 from addons.engine.step import Preview, State
@@ -36,7 +35,7 @@ class NodeResults:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._addon = addon_named(run.installation.addon)
+        self._configures = addon_named(run.installation.addon).actions[run.action].configures
         self._names = dict(Node.objects.filter(run_nodes__run=run).values_list("pk", "name"))
         self._failed = bool(run.failure)
         self._installations: dict[int, NodeInstallation] = {}
@@ -53,7 +52,7 @@ class NodeResults:
         if node not in self._started:
             self._started.add(node)
             self._row(node, _State.RUNNING, started_at=timezone.now())
-        if self._run.action == UNINSTALL:
+        if not self._configures:
             return
         installed = self._installed(node)
         layers = installed.baseline.setdefault(step, [])
@@ -72,7 +71,7 @@ class NodeResults:
         """Store what was verified."""
         state = _State.DONE if changed else _State.UNCHANGED
         self._row(node, state, ended_at=timezone.now())
-        generation = self._run.installation.generation + 1
+        generation = self._run.installation.generation + self._configures
         self._observe(self._installed(node), observation, generation)
 
     def put_back(self, node: int, *, clean: bool, observation: State) -> None:

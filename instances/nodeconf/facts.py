@@ -77,9 +77,10 @@ class NodeFacts:
     def servers(self) -> tuple[ServerFacts, ...]:
         return (self.server,)
 
-    def listener(self, port: int) -> ListeningPort | None:
-        """Return who listens on the port, on any address."""
-        return next((found for found in self.listening if found.port == port), None)
+    def listener(self, port: int, *, but: int | None = None) -> ListeningPort | None:
+        """Return who listens on the port, on any address; the process `but` is left out."""
+        there = (found for found in self.listening if found.port == port)
+        return next((found for found in there if but is None or found.pid != but), None)
 
 
 def parse_facts(stdout: bytes, remembered: Program | None = None) -> NodeFacts:

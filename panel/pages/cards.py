@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from addons.actions import UNINSTALL
+from addons.actions import INSTALL, UNINSTALL
 from addons.catalogue import Action, AddOn, all_addons
 from addons.health import Observed, installation_counts
 from addons.models import Installation, NodeInstallation, Run
@@ -28,6 +28,7 @@ class Card:
 
     Args:
         last: The latest run, while it says more than the state does: it works, waits, or failed.
+        acts: What else can be done where it is installed, each by a preview of its own.
     """
 
     addon: AddOn
@@ -37,6 +38,7 @@ class Card:
     lines: Sequence[ServedLine]
     last: Run | None
     last_shown: Shown | None
+    acts: Sequence[Action]
     uninstall: Action | None
 
     @property
@@ -87,6 +89,7 @@ def _card(
         lines=lines,
         last=telling,
         last_shown=run_shown(telling) if telling else None,
+        acts=[act for slug, act in addon.actions.items() if slug not in {INSTALL, UNINSTALL}],
         uninstall=addon.actions.get(UNINSTALL),
     )
 

@@ -34,18 +34,21 @@ def changes_on(node: Node, installed: Iterable[NodeInstallation]) -> list[Change
         node: The node.
         installed: Its add-ons, with their baselines: what no layer tells of was put back.
     """
+    rows = list(installed)
     latest = {
         step: int(layers[-1]["run"])
-        for row in installed
+        for row in rows
         for step, layers in row.baseline.items()
         if layers
     }
     if not latest:
         return []
-    done = {(each.run_id, each.step): each for each in records_applied(node, latest.values())}
+    records = records_applied(node, latest.values(), [row.installation_id for row in rows])
+    # A re-issue adds nothing to the way back, and still is the latest that was done.
+    done = {each.step: each for each in records if each.run_id >= latest.get(each.step, 0)}
     changes = []
     for step, run in latest.items():
-        record = done.get((run, step))
-        said, at = (record.says, record.at) if record else ("", None)
-        changes.append(Change(title_of(step), said, run, at))
+        record = done.get(step)
+        said, at, by = (record.says, record.at, record.run_id) if record else ("", None, run)
+        changes.append(Change(title_of(step), said, by, at))
     return changes

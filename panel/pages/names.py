@@ -16,7 +16,8 @@ def addon_of(run: Run) -> AddOn | None:
 def action_of(run: Run) -> Action:
     """Return the run's action; one made of its bare name where the add-on is gone."""
     addon = addon_of(run)
-    bare = Action(run.action, f"{run.action.capitalize()} {run.installation.addon}", "Working")
+    verb = run.action.capitalize()
+    bare = Action(run.action, f"{verb} {run.installation.addon}", "Working", verb)
     return addon.actions.get(run.action, bare) if addon else bare
 
 

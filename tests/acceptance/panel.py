@@ -97,6 +97,9 @@ class Panel:
     def uninstall(self, name: str, **settings: str) -> Run:
         return succeeded(self.run(name, "uninstall", settings))
 
+    def reissue(self, name: str) -> Run:
+        return succeeded(self.run(name, "reissue", {}))
+
     def installed(self, name: str) -> NodeInstallation:
         return NodeInstallation.objects.get(node=self.nodes[name])
 

@@ -137,9 +137,14 @@ def test_another_tls_port_must_be_free_where_encryption_is_on_already() -> None:
         ListeningPort("*", 6379, "redis-server", own),
         ListeningPort("*", 6380, "redis-server", own),
         ListeningPort("*", 6381, "redis-server", 4711),
+        # The server's own, for its cluster's bus, and one of its two on another's address.
+        ListeningPort("*", 16379, "redis-server", own),
+        ListeningPort("127.0.0.1", 6382, "redis-server", own),
+        ListeningPort("10.0.0.7", 6382, "haproxy", 4712),
     ]
     node.facts = replace(node.facts, listening=tuple(listening))
-    for port, expected in ((6380, False), (7443, False), (6381, True), (6379, True)):
+    free, taken = (6380, 7443), (6379, 6381, 6382, 16379)
+    for port, expected in [*((port, False) for port in free), *((port, True) for port in taken)]:
         spec = EncryptionSpec(tls_port=port)
         found = install_obstacles(node, spec, wanted(node, spec), ours=True)
         assert ("PortTaken" in {reason.code for reason in found}) is expected, port

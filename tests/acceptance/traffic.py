@@ -1,30 +1,43 @@
 """Clients of a server, in a process of their own: ``python -m tests.acceptance.traffic ADDRESS``.
 
 It prints ``ready``, goes on until its input ends, and prints what went wrong as JSON. With
-``--pings`` it sends one PING after the other instead, and prints the longest silence between two
-answers, in milliseconds.
+``--root FILE`` all of them speak TLS and trust what is in the file. With ``--pings`` it sends one
+PING after the other instead, and prints the longest silence between two answers, in milliseconds.
 """
 
 import json
 import socket
+import ssl
 import sys
 import threading
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-PORT = 6379
+PORT, TLS_PORT = 6379, 6380
 EACH = 10
 _BATCH = 20
 _PAUSE = 0.01
 
 
 class Connection:
-    """A plain connection that speaks just enough of the protocol."""
+    """A connection that speaks just enough of the protocol.
 
-    def __init__(self, address: str) -> None:
-        self.socket = socket.create_connection((address, PORT), timeout=30)
+    Args:
+        address: The server's.
+        trusts: For TLS; plain where it is left out.
+    """
+
+    def __init__(self, address: str, trusts: ssl.SSLContext | None = None) -> None:
+        port = TLS_PORT if trusts else PORT
+        self.socket = socket.create_connection((address, port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.serial = ""
+        if trusts is not None:
+            secured = trusts.wrap_socket(self.socket, server_hostname=address)
+            self.serial = str((secured.getpeercert() or {})["serialNumber"])
+            self.socket = secured
         self._reader = self.socket.makefile("rb")
 
     def send(self, *commands: tuple[str, ...]) -> None:
@@ -60,27 +73,31 @@ def _bulk(word: str) -> str:
 
 @dataclass
 class Traffic:
-    """Forty connections that stay, idle, subscribed, blocked and pipelining, and one that comes
-    and goes.
+    """Connections that stay, `each` of them idle, subscribed, blocked and pipelining, and one that
+    comes and goes. ``serials`` are of the certificates that this one was shown.
     """
 
     address: str
+    each: int = EACH
+    pause: float = _PAUSE
+    trusts: ssl.SSLContext | None = None
     problems: list[str] = field(default_factory=list)
-    written: list[int] = field(default_factory=lambda: [0] * EACH)
+    written: list[int] = field(default_factory=list)
     connections: int = 0
     messages: int = 0
+    serials: list[str] = field(default_factory=list)
     _over: threading.Event = field(default_factory=threading.Event)
 
     def run(self, ready: Callable[[], None], until: Callable[[], object]) -> dict[str, object]:
         """Be at work from `ready` on, as long as `until` takes."""
-        idle = [Connection(self.address) for _ in range(EACH)]
-        subscribed = [Connection(self.address) for _ in range(EACH)]
-        blocked = [Connection(self.address) for _ in range(EACH)]
+        self.written = [0] * self.each
+        idle, subscribed, blocked = ([self._connect() for _ in self.written] for _ in range(3))
         for place, connection in enumerate(subscribed):
             connection.ask("SUBSCRIBE", f"channel-{place}")
         for place, connection in enumerate(blocked):
             connection.send(("BLPOP", f"queue-{place}", "0"))
-        jobs = [threading.Thread(target=self._pipeline, args=[place]) for place in range(EACH)]
+        places = range(self.each)
+        jobs = [threading.Thread(target=self._pipeline, args=[place]) for place in places]
         jobs.append(threading.Thread(target=self._come_and_go))
         for job in jobs:
             job.start()
@@ -95,12 +112,16 @@ class Traffic:
             "keys": sum(self.written),
             "connections": self.connections,
             "messages": self.messages,
+            "serials": self.serials,
         }
+
+    def _connect(self) -> Connection:
+        return Connection(self.address, self.trusts)
 
     def _pipeline(self, place: int) -> None:
         """Write numbered keys, a batch at a time, over one connection."""
         with self._noticed(f"pipelining client {place}"):
-            connection = Connection(self.address)
+            connection = self._connect()
             while not self._over.is_set():
                 first = self.written[place]
                 numbers = range(first, first + _BATCH)
@@ -108,14 +129,16 @@ class Traffic:
                 for _ in numbers:
                     connection.reply()
                 self.written[place] += _BATCH
-                time.sleep(_PAUSE)
+                time.sleep(self.pause)
             connection.close()
 
     def _come_and_go(self) -> None:
         while not self._over.is_set():
             with self._noticed(f"connection {self.connections}"):
-                connection = Connection(self.address)
-                connection.ask("PUBLISH", f"channel-{self.connections % EACH}", "news")
+                connection = self._connect()
+                if connection.serial not in self.serials:
+                    self.serials.append(connection.serial)
+                connection.ask("PUBLISH", f"channel-{self.connections % self.each}", "news")
                 connection.close()
             self.connections += 1
             time.sleep(_PAUSE / 4)
@@ -192,14 +215,22 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    address, *options = sys.argv[1:]
-    if options == ["--pings"]:
+    parser = ArgumentParser()
+    parser.add_argument("address")
+    parser.add_argument("--pings", action="store_true")
+    parser.add_argument("--root")
+    parser.add_argument("--each", type=int, default=EACH)
+    parser.add_argument("--pause", type=float, default=_PAUSE, help="seconds between two batches")
+    options = parser.parse_args()
+    if options.pings:
         over = threading.Event()
         threading.Thread(target=_wait_for_the_end, args=[over], daemon=True).start()
         _say("ready")
-        _say(str(longest_silence(address, over)))
+        _say(str(longest_silence(options.address, over)))
     else:
-        _say(json.dumps(Traffic(address).run(lambda: _say("ready"), sys.stdin.read)))
+        trusts = ssl.create_default_context(cafile=options.root) if options.root else None
+        traffic = Traffic(options.address, options.each, options.pause, trusts)
+        _say(json.dumps(traffic.run(lambda: _say("ready"), sys.stdin.read)))
 
 
 def _wait_for_the_end(over: threading.Event) -> None:

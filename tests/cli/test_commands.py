@@ -407,6 +407,29 @@ def test_without_a_terminal_a_change_wants_yes(call: Call, cache: NodeGroup) -> 
     assert not Run.objects.exists()
 
 
+def test_certificates_are_re_issued_from_the_terminal(
+    call: Call, cache: NodeGroup, worker: list[Work]
+) -> None:
+    Installation.objects.create(group=cache, addon="encryption", generation=1)
+    asked = call("addon", "reissue", "shop", "cache", "encryption")
+    assert asked.status == 2
+    assert "addon plan shop cache encryption --reissue" in asked.err
+    worker.append(_preview())
+    assert call("addon", "plan", "shop", "cache", "encryption", "--reissue").status == 0
+    worker.append(_end(Run.State.SUCCEEDED, RunNode.State.DONE))
+    found = call("addon", "reissue", "shop", "cache", "encryption", "--yes", "--json").json()
+    assert (found["state"], found["failure"]) == ("succeeded", None)
+    assert set(Run.objects.values_list("action", flat=True)) == {"reissue"}
+    worker.append(_end(Run.State.PUT_BACK, RunNode.State.PUT_BACK, _FAILURE))
+    assert call("addon", "reissue", "shop", "cache", "encryption", "--yes").status == 1
+
+
+def test_what_is_not_installed_is_not_re_issued(call: Call, cache: NodeGroup) -> None:
+    said = call("addon", "reissue", "shop", "cache", "encryption", "--yes")
+    assert said.status == 1
+    assert "is not installed on" in said.err
+
+
 @pytest.mark.parametrize("agrees", [True, False])
 def test_on_a_terminal_the_preview_is_confirmed(
     call: Call,

@@ -115,6 +115,13 @@ def test_what_redoubt_has_changed_is_listed_until_it_is_put_back(
     page = signed_in.get(f"/nodes/{node.pk}/").content.decode()
     assert "redis.conf: 6 lines added" in page
     assert BEFORE not in page
+    later = world.run(node.group, Run.State.SUCCEEDED, action="reissue")
+    world.record(later, node, "configuration", "applied", "said by a later run")
+    failed = world.run(node.group, Run.State.PUT_BACK, action="reissue")
+    world.record(failed, node, "configuration", "applied", "said by a run that was put back")
+    page = signed_in.get(f"/nodes/{node.pk}/").content.decode()
+    assert "said by a later run" in page
+    assert "said by a run that was put back" not in page
     row.delete()
     assert b"it is as it was found" in signed_in.get(f"/nodes/{node.pk}/").content
 

@@ -11,7 +11,13 @@ from instances.nodeconf.facts import ServerFacts, parse_facts
 from instances.remote.errors import ServerRefused
 from instances.remote.host import Host
 from instances.remote.local import LocalHost
-from instances.runtime import RuntimeFacts, admin_address, open_server, read_runtime
+from instances.runtime import (
+    RuntimeFacts,
+    admin_address,
+    config_set_refused,
+    open_server,
+    read_runtime,
+)
 from instances.secret import Secret
 from tests.remote.redis_server import Authority, running_redis
 
@@ -167,3 +173,22 @@ def test_a_server_that_asks_for_a_client_certificate_cannot_be_asked(
             open_server(local, tls_only(server.tls_port, tmp_path), *login)
         assert raised.value.reason == "TlsOnly"
         assert raised.value.next_step
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ((), ""),
+        (("--user", "default", "on", "nopass", "~*", "+@all", "-config|set"), "NoPermission"),
+        (("--rename-command", "CONFIG", ""), "CommandRenamed"),
+    ],
+)
+def test_who_may_not_change_settings_is_known_without_changing_any(
+    options: tuple[str, ...], refused: str, local: LocalHost, authority: Authority, tmp_path: Path
+) -> None:
+    with (
+        running_redis(tmp_path, authority, *options) as server,
+        closing(open_server(local, server_with(f"port {server.port}"), *NOBODY)) as client,
+    ):
+        reason = config_set_refused(client)
+    assert (reason.code if reason else "") == refused

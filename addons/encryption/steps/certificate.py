@@ -8,6 +8,7 @@ from addons.encryption.layout import (
     Layout,
     archive,
     back_command,
+    finish_command,
     list_command,
     parse_list,
     put_command,
@@ -91,6 +92,7 @@ class IssueCertificates(_Certificates):
         state = dict(super().inspect(node))
         known = node.brief.certificates
         now = node.now()
+        state["arrived"], state["half"] = self._progress(node, state)
         state["reasons"] = [
             *self._why(state, "server", self._server_request(node), now, known),
             *self._why(state, "client", self._issuer.client_request(node.name), now, known),
@@ -107,6 +109,17 @@ class IssueCertificates(_Certificates):
         in_the_way = [*state["strangers"], *self._of_another(node, state)]
         self.problems = tuple(self._in_the_way(node, each) for each in in_the_way)
         return state
+
+    @staticmethod
+    def _progress(node: NodeSession, state: State) -> tuple[bool, bool]:
+        """Say whether this run's own pair is linked to already, and whether that broke off."""
+        begun, generation = node.brief.begun.get("certificate"), state["generation"]
+        if begun is None or not state["server"] or generation == begun["generation"]:
+            return False, False
+        if state["server"]["fingerprint_sha256"] not in node.brief.certificates:
+            return False, False
+        client = state["links"].get("client") == f"generations/{generation}/client"
+        return True, not client or state["generations"] != [generation]
 
     @staticmethod
     def _of_another(node: NodeSession, state: State) -> Sequence[str]:
@@ -136,7 +149,7 @@ class IssueCertificates(_Certificates):
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied while both certificates are ours, right and far from expiry."""
-        if state["reasons"]:
+        if state["reasons"] or state["half"]:
             return None
         return Reason("InPlace", f"the certificates hold until {state['server']['not_after']}")
 
@@ -155,6 +168,8 @@ class IssueCertificates(_Certificates):
 
     def apply(self, node: NodeSession, state: State) -> str:
         """Issue both pairs, record them, then send them in one piece."""
+        if state["half"]:
+            return self._finish(node, state["generation"])
         now = node.now()
         server = self._issuer.issue(self._server_request(node), now)
         client = self._issuer.issue(self._issuer.client_request(node.name), now)
@@ -177,8 +192,20 @@ class IssueCertificates(_Certificates):
             )
         )
         self.in_place = (server.public.fingerprint_sha256, client.public.fingerprint_sha256)
-        short = server.public.fingerprint_sha256
-        return f"certificate {short[:5]}:…:{short[-2:]} written, readable by the server only"
+        return f"certificate {_short(self.in_place[0])} written, readable by the server only"
+
+    def _finish(self, node: NodeSession, generation: str) -> str:
+        """Finish what a killed worker began: its certificates are there, none is issued again."""
+        node.host.run(
+            finish_command(
+                self.layout.directory,
+                new=generation,
+                old=node.brief.begun["certificate"]["generation"],
+                workspace=node.workspace,
+            )
+        )
+        self.in_place = fingerprints_on_file(node, self.layout)
+        return f"certificate {_short(self.in_place[0])} was there already and is in place"
 
 
 class RemoveCertificates(_Certificates):
@@ -222,6 +249,19 @@ def merge_certificates(first: State, later: State) -> State:
         return first
     missing = dict.fromkeys([*later["missing"], *first["missing"]])
     return {**later, "generation": "", "missing": list(missing)}
+
+
+def fingerprints_on_file(node: NodeSession, layout: Layout) -> tuple[str, str]:
+    """Return the fingerprints of the server's and the client's certificate in their files."""
+    server, client = node.host.read_files([layout.certificate, layout.client_certificate])
+    return (
+        read_certificate(server.content or b"").fingerprint_sha256,
+        read_certificate(client.content or b"").fingerprint_sha256,
+    )
+
+
+def _short(fingerprint: str) -> str:
+    return f"{fingerprint[:5]}:…:{fingerprint[-2:]}"
 
 
 def _facts(content: bytes | None) -> dict[str, Any] | None:

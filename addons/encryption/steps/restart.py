@@ -80,7 +80,7 @@ class Restart:
         running = state["running"]
         lines = [Line("hunk", "@@ the running server, by a restart @@")]
         for name, value in self._wanted.items():
-            if running.get(name, "") != value:
+            if _differs(running, self._wanted) and running.get(name, "") != value:
                 lines.append(Line("del", f"{name} {running.get(name, '')}"))
                 lines.append(Line("add", f"{name} {value}"))
         return [

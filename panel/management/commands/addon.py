@@ -1,4 +1,4 @@
-"""``manage.py addon plan|install|uninstall|status``."""
+"""``manage.py addon plan|install|reissue|uninstall|status``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from addons.actions import INSTALL, UNINSTALL
+from addons.actions import INSTALL, REISSUE, UNINSTALL
 from addons.catalogue import AddOn, addon_named
 from addons.models import Installation, NodeInstallation, Run
 from addons.runs.services import run_confirm, run_create, run_discard
@@ -37,22 +37,29 @@ _LINES = {"add": ("+", "green"), "del": ("-", "red"), "hunk": ("@", "cyan")}
 class Command(NounCommand):
     """Add-ons: what can be done to a group of nodes."""
 
-    help = "Preview, install and uninstall add-ons, and see how they stand."
+    help = "Preview, install and uninstall add-ons, re-issue certificates, see how they stand."
 
     def add_verbs(self, verbs: Verbs) -> None:
         """Declare the verbs."""
         plan = _named(verbs.add("plan", self._plan, "show what an installation would change"))
         _settings(plan)
-        plan.add_argument("--uninstall", action="store_true", help="what uninstalling would change")
+        other = plan.add_mutually_exclusive_group()
+        for action, doing in ((UNINSTALL, "uninstalling"), (REISSUE, "re-issuing certificates")):
+            says = f"what {doing} would change"
+            other.add_argument(
+                f"--{action}", dest="action", action="store_const", const=action, help=says
+            )
         install = _named(verbs.add("install", self._install, "install on every node of a group"))
         _settings(install)
         _confirmed(install)
+        says = "put new certificates in the place of the present ones"
+        _confirmed(_named(verbs.add("reissue", self._reissue, says)))
         _confirmed(_named(verbs.add("uninstall", self._uninstall, "put the nodes back")))
         _named(verbs.add("status", self._status, "show what was last observed"))
 
     def _plan(self, options: Namespace) -> int:
         require_worker()
-        run = self._preview(options, UNINSTALL if options.uninstall else INSTALL)
+        run = self._preview(options, options.action or INSTALL)
         if options.json:
             self.print_json(_plan_json(run))
         if run.state == Run.State.PREVIEWED:
@@ -63,14 +70,19 @@ class Command(NounCommand):
     def _install(self, options: Namespace) -> int:
         return self._act(options, INSTALL)
 
+    def _reissue(self, options: Namespace) -> int:
+        return self._act(options, REISSUE)
+
     def _uninstall(self, options: Namespace) -> int:
         return self._act(options, UNINSTALL)
 
     def _act(self, options: Namespace, action: str) -> int:
         if not options.yes and (options.json or not interactive()):
+            named = f"{options.environment} {options.group} {options.addon}"
+            which = "" if action == INSTALL else f" --{action}"
             raise UsageError(
-                f"Nobody can be asked here. Look at `manage.py addon plan {options.environment} "
-                f"{options.group} {options.addon}`, then add --yes."
+                f"Nobody can be asked here. Look at `manage.py addon plan {named}{which}`, "
+                "then add --yes."
             )
         require_worker()
         if options.yes:
