@@ -53,18 +53,21 @@ class Counts:
         installed: All of them.
         verified: Those that are as wanted.
         bad: Those that are not; the rest is unknown.
+        ends: When the first of the verified certificates ends.
     """
 
     installed: int = 0
     verified: int = 0
     bad: int = 0
+    ends: datetime | None = None
 
 
-def _counts(now: datetime) -> dict[str, Count]:
+def _counts(now: datetime) -> dict[str, Count | Min]:
     return {
         "installed": Count("pk"),
         "verified": Count("pk", filter=as_wanted(now)),
         "bad": Count("pk", filter=not_as_wanted(now)),
+        "ends": Min("not_after", filter=as_wanted(now)),
     }
 
 

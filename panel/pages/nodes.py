@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from addons.health import rows_on
 from addons.models import NodeInstallation
 from instances.models import Node
 from panel.pages.overview import ENCRYPTION
-from panel.pages.state import UNKNOWN, Shown, node_shown, row_shown
+from panel.pages.state import OK, UNKNOWN, Shown, node_shown, row_shown
 
 NOT_INSTALLED = Shown(UNKNOWN, "Not installed")
 
@@ -19,11 +20,13 @@ class NodeLine:
     Args:
         shown: How far the panel knows it.
         encrypted: What was last seen of its encryption.
+        ends: When the certificate that it was verified with ends.
     """
 
     node: Node
     shown: Shown
     encrypted: Shown
+    ends: datetime | None
 
 
 def node_lines(nodes: Iterable[Node]) -> list[NodeLine]:
@@ -35,4 +38,5 @@ def node_lines(nodes: Iterable[Node]) -> list[NodeLine]:
 
 def _line(node: Node, row: NodeInstallation | None) -> NodeLine:
     encrypted = row_shown(row, row.installation) if row else NOT_INSTALLED
-    return NodeLine(node, node_shown(node), encrypted)
+    ends = row.not_after if row and encrypted.kind == OK else None
+    return NodeLine(node, node_shown(node), encrypted, ends)

@@ -24,6 +24,7 @@ class GroupLine:
         size: How many nodes it has.
         verified: How many of them were seen as they should be.
         bad: How many were seen otherwise.
+        ends: When the first of its verified certificates ends.
     """
 
     group: NodeGroup
@@ -31,6 +32,7 @@ class GroupLine:
     verified: int
     bad: int
     installed: bool
+    ends: datetime | None
 
     @property
     def shown(self) -> Shown:
@@ -70,6 +72,11 @@ class EnvironmentLine:
         if bare:
             return Shown(WAIT, f"{_nodes(bare)} without TLS")
         return Shown(OK, "Encrypted")
+
+    @property
+    def ends(self) -> datetime | None:
+        """Return when the first of its verified certificates ends."""
+        return min((line.ends for line in self.groups if line.ends), default=None)
 
 
 def _nodes(count: int) -> str:
@@ -149,4 +156,5 @@ def _line(group: NodeGroup, counts: Counts | None) -> GroupLine:
         verified=counts.verified if counts else 0,
         bad=counts.bad if counts else 0,
         installed=counts is not None,
+        ends=counts.ends if counts else None,
     )

@@ -13,7 +13,9 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from panel.pages.state import Shown
+from panel.pages.attention import SOON
+from panel.pages.board import title_of
+from panel.pages.state import Shown, worded
 
 register = template.Library()
 
@@ -95,6 +97,24 @@ def until(moment: str | datetime | None) -> SafeString:
     )
 
 
+@register.simple_tag
+def ends(at: datetime | None) -> SafeString:
+    """Draw the day on which something ends, and how many days that leaves."""
+    if at is None:
+        return SafeString("")
+    left = at - timezone.now()
+    soon = "bad" if left <= timedelta(0) else "wait" if left <= SOON else ""
+    local = timezone.localtime(at)
+    return format_html(
+        '<time class="ends num {}" datetime="{}" title="{}">{} <span>{}</span></time>',
+        soon,
+        at.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        local.strftime("%-d %b %Y"),
+        f"{left.days} d left" if left > timedelta(0) else "expired",
+    )
+
+
 @register.inclusion_tag("components/sort_header.html", takes_context=True)
 def sort_header(context: Mapping[str, Any], title: str, name: str) -> dict[str, str]:
     """Draw a column's heading: a link that sorts by it, and the other way where it does already.
@@ -157,6 +177,10 @@ _PLAIN_PORT = {
     "DENIED": "closed to others",
     "closed": "closed",
 }
+
+
+register.filter("worded", worded)
+register.filter("step_title", title_of)
 
 
 @register.filter

@@ -18,7 +18,7 @@ WIDTHS = {1440: 900, 390: 844}
 """Widths with the height of their screens."""
 THEMES: Sequence[Theme] = ("light", "dark")
 _TALLEST = 3200
-_COLOURS = 96
+_COLOURS = 128
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--font-render-hinting=none", "--disable-lcd-text")
 
 
@@ -95,6 +95,6 @@ def photograph(page: Page, path: Path) -> None:
     taken = page.screenshot(animations="disabled", caret="hide")
     with Image.open(io.BytesIO(taken)) as image:
         few = image.convert("RGB").quantize(
-            _COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
+            _COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
         )
         few.save(path, optimize=True)

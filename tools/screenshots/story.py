@@ -11,7 +11,7 @@ from addons.models import Certificate, Run
 from instances.models import Environment, Machine, Node, NodeGroup
 from tools.screenshots.cast import Cast
 from tools.screenshots.day import NOW
-from tools.screenshots.tales import Tales, half_way, put_back
+from tools.screenshots.tales import Said, Tales, half_way, put_back
 from tools.screenshots.texts import installed
 
 State = Run.State
@@ -81,7 +81,9 @@ def _long_ago(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict
     install(groups["search-staging/locks"], days=41, by="linus", valid=90)
     loading = _failure("locks-1", "verify", "NoPong", "PING over TLS was answered with: LOADING")
     with cast.ago(days=20):
-        told = {"locks-1": _stuck(installed(PRINT, "", 12)[:4], loading["message"])}
+        told: dict[str, Said] = {
+            "locks-1": _stuck(installed(PRINT, "", 12)[:4], loading["message"])
+        }
         resolved = tales.run(
             groups["search-staging/locks"], State.RESOLVED, by="linus", told=told, failure=loading
         )
@@ -120,7 +122,7 @@ def _today(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict[st
     metrics, legacy = groups["internal/metrics"], groups["internal/legacy"]
     with cast.ago(hours=3):
         taken = _taken("metrics-2", "haproxy")
-        told = {"metrics-2": [("preflight", "failed", taken["message"])]}
+        told: dict[str, Said] = {"metrics-2": [("preflight", "failed", taken["message"])]}
         runs["refused"] = tales.run(metrics, State.REFUSED, by="linus", told=told, failure=taken)
     with cast.ago(hours=2):
         runs["previewed"] = tales.run(metrics, State.PREVIEWED, by="ada", warned=True)
@@ -161,7 +163,7 @@ def _lost(tales: Tales, limits: NodeGroup) -> Run:
         "See that limits-2 answers on SSH, then choose Retry put-back.",
     )
     fine = installed(PRINT, "", 19)[:4]
-    told = {
+    told: dict[str, Said] = {
         "limits-1": put_back(fine, ("verify", "limits-1: stopped, as limits-2 failed.")),
         "limits-2": _stuck(installed(PRINT, "", 23)[:4], lost["message"]),
     }
@@ -193,7 +195,7 @@ def _now(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict[str,
         failure = _failure("index-2", "verify", "NoPong", "PING was answered with: LOADING")
         whole = installed(PRINT, "Redoubt authority search-staging", 3)
         back = ("configuration", "undone", "/etc/redis/redis.conf is as it was")
-        told = {
+        told: dict[str, Said] = {
             "index-1": whole,
             "index-2": [*whole[:4], ("verify", "failed", failure["message"]), back],
         }
@@ -307,9 +309,9 @@ def _taken(node: str, program: str) -> dict[str, str]:
     return _failure(node, "preflight", "PortTaken", what, then)
 
 
-def _stuck(before: object, said: str) -> list[tuple[str, str, str]]:
+def _stuck(before: Said, said: str) -> Said:
     return [
-        *before,  # type: ignore[misc]
+        *before,
         ("verify", "failed", said),
         ("configuration", "undone", "/etc/redis/redis.conf is as it was"),
         ("runtime", "undone", "tls-port is 0 again, 23 connections kept"),

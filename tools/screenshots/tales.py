@@ -135,6 +135,8 @@ class Tales:
         through = said[-1][1] == "verified" and run.state == Run.State.RUNNING
         if "preflight" in steps:
             return RunNode.State.FAILED
+        if run.state in {Run.State.STUCK, Run.State.RESOLVED} and said[-1][1] == "verified":
+            return RunNode.State.PUT_BACK
         return RunNode.State.DONE if through else _NODE_STATES[Run.State(run.state)]
 
     def _records(self, run: Run, node: Node, said: Said, moment: datetime) -> datetime:
