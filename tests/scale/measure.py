@@ -1,4 +1,4 @@
-"""Seeds a small and a large fleet and asks for each page of both in turn, in one process.
+"""Asks for each page of a small and of a large fleet in turn, in one process.
 
 Run as ``python -m tests.scale.measure`` with the two databases in the environment; prints JSON: by
 page, the most queries that either fleet's takes, and the median seconds and the rows of each.
@@ -12,13 +12,11 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from random import Random
 from statistics import median
 from typing import Any
 
 import django
 
-SMALL, LARGE = (50, 100), (1000, 10000)
 ROUNDS = 9
 RATIO = float(os.environ.get("SCALE_RATIO", "1.5"))
 TRIES = int(os.environ.get("SCALE_TRIES", "1"))
@@ -27,13 +25,9 @@ TRIES = int(os.environ.get("SCALE_TRIES", "1"))
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.scale.settings")
     django.setup()
-    began = time.monotonic()
-    prepare("default", *SMALL)
-    prepare("large", *LARGE)
-    seeded = time.monotonic() - began
     small, large = addresses("default"), addresses("large")
     pages = {name: measured(small[FULL.get(name, name)], large[name]) for name in large}
-    json.dump({"seeded": seeded, "nodes": _nodes(), "pages": pages}, sys.stdout)
+    json.dump({"nodes": _nodes(), "pages": pages}, sys.stdout)
 
 
 def measured(small: str, large: str) -> dict[str, Any]:
@@ -49,39 +43,6 @@ def _nodes() -> list[int]:
     from instances.models import Node
 
     return [Node.objects.using(name).count() for name in ("default", "large")]
-
-
-def prepare(name: str, environments: int, nodes: int) -> None:
-    from django.core.management import call_command
-    from django.utils import timezone
-
-    from instances.audit import Actor
-    from panel.seeding.fleet import fleet_seed
-    from tests.scale.aside import fleet
-
-    with fleet(name):
-        call_command("migrate", database=name, verbosity=0)
-        if not _signed_in_user():
-            fleet_seed(
-                actor=Actor(None, "test", "terminal"),
-                environments=environments,
-                nodes=nodes,
-                now=timezone.now(),
-                chance=Random(42),
-            )
-            _make_user()
-
-
-def _signed_in_user() -> object:
-    from panel.models import User
-
-    return User.objects.filter(username="ada").first()
-
-
-def _make_user() -> None:
-    from panel.models import User
-
-    User.objects.create_user("ada", password="correct-horse-battery")
 
 
 def addresses(name: str) -> dict[str, str]:
