@@ -147,6 +147,22 @@ def test_an_uninstall_is_previewed_first_and_confirmed_with_a_red_button(
     assert "Uninstall from 2 nodes" in page
 
 
+def test_re_issued_certificates_are_previewed_first_from_the_cards_menu(
+    signed_in: Client, world: World
+) -> None:
+    world.installed(world.group("shop", "cache"), VERIFIED, VERIFIED)
+    page = signed_in.get("/environments/shop/cache/addons/").content.decode()
+    action = "/environments/shop/cache/addons/encryption/-/reissue/"
+    assert f'action="{action}"' in page
+    assert "Re-issue certificates…" in page
+    signed_in.post(action)
+    run = Run.objects.get()
+    assert (run.action, run.state) == ("reissue", Run.State.PREVIEWING)
+    Run.objects.update(state=Run.State.PREVIEWED)
+    page = signed_in.get(run.get_absolute_url()).content.decode()
+    assert "Re-issue on 2 nodes" in page
+
+
 def test_what_is_not_installed_cannot_be_uninstalled(signed_in: Client, world: World) -> None:
     world.group("shop", "cache")
     response = signed_in.post(
