@@ -13,6 +13,12 @@ from tools.screenshots.pages import Shot
 from tools.screenshots.site import site
 
 PLACE = BASE_DIR / "docs" / "screenshots"
+_README = {
+    "dashboard-1440-light": "dashboard.png",
+    "run-running-1440-dark": "run-dark.png",
+    "group-addons-wrong-1440-light": "group.png",
+}
+"""What the README shows, at names that stay."""
 
 
 def main(names: Sequence[str]) -> int:
@@ -23,13 +29,13 @@ def main(names: Sequence[str]) -> int:
     """
     PLACE.mkdir(parents=True, exist_ok=True)
     if not names:
-        for old in PLACE.glob("*.png"):
+        for old in (each for each in PLACE.iterdir() if each.suffix in {".png", ".webp"}):
             old.unlink()
     with site("full") as used, site("empty") as unused, browser() as chromium:
         for found, shots in ((used, pages.full(used.numbers)), (unused, pages.empty())):
             wanted = [shot for shot in shots if not names or shot.name in names]
             _take(chromium, found.url, wanted)
-    taken = list(PLACE.glob("*.png"))
+    taken = list(PLACE.iterdir())
     size = sum(path.stat().st_size for path in taken) / 1e6
     sys.stdout.write(f"{len(taken)} pictures, {size:.1f} MB, in {PLACE.relative_to(BASE_DIR)}\n")
     return 0
@@ -44,11 +50,13 @@ def _take(chromium: Browser, url: str, shots: Sequence[Shot]) -> None:
                 visit(page, shot)
                 for view in (each for each in VIEWS if each.width in shot.widths):
                     turn(page, view)
-                    photograph(page, _path(shot, view))
+                    photograph(page, *_paths(shot, view))
 
 
-def _path(shot: Shot, view: View) -> Path:
-    return PLACE / f"{shot.name}-{view.suffix}.png"
+def _paths(shot: Shot, view: View) -> list[Path]:
+    name = f"{shot.name}-{view.suffix}"
+    readme = _README.get(name)
+    return [PLACE / f"{name}.webp", *([PLACE / readme] if readme else [])]
 
 
 if __name__ == "__main__":

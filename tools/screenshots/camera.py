@@ -18,7 +18,6 @@ WIDTHS = {1440: 900, 390: 844}
 """Widths with the height of their screens."""
 THEMES: Sequence[Theme] = ("light", "dark")
 _TALLEST = 3200
-_COLOURS = 128
 _ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--font-render-hinting=none", "--disable-lcd-text")
 
 
@@ -86,15 +85,18 @@ def turn(page: Page, view: View) -> None:
     page.emulate_media(color_scheme=view.theme)
 
 
-def photograph(page: Page, path: Path) -> None:
-    """Store a picture of the whole page, with few colours: it is drawn with few."""
+def photograph(page: Page, *paths: Path) -> None:
+    """Store a picture of the whole page, without loss; WebP halves what PNG takes."""
     width = page.viewport_size["width"] if page.viewport_size else max(WIDTHS)
     tall = page.evaluate("document.documentElement.scrollHeight")
     # A screen as tall as the page: what stays in view while scrolling stands where it belongs.
     page.set_viewport_size({"width": width, "height": min(max(tall, WIDTHS[width]), _TALLEST)})
     taken = page.screenshot(animations="disabled", caret="hide")
     with Image.open(io.BytesIO(taken)) as image:
-        few = image.convert("RGB").quantize(
-            _COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-        )
-        few.save(path, optimize=True)
+        colours = image.convert("RGB")
+        for path in paths:
+            if path.suffix == ".png":
+                most = Image.Quantize.MAXCOVERAGE
+                colours.quantize(256, most, dither=Image.Dither.NONE).save(path, optimize=True)
+            else:
+                colours.save(path, lossless=True, method=4)
