@@ -27,7 +27,8 @@ BATCH = 250
 """Environments that are in memory together."""
 _ROWS = 1000
 _ENCRYPTED = 0.85
-"""The share of groups with the encryption add-on."""
+"""The share of groups with the encryption add-on; all large ones have it."""
+_LARGE = 50
 
 
 def fleet_seed(
@@ -127,7 +128,7 @@ class _Storage:
         chosen = [
             (group, nodes)
             for group, nodes in by_group
-            if nodes and self.chance.random() < _ENCRYPTED
+            if nodes and (self.chance.random() < _ENCRYPTED or len(nodes) >= _LARGE)
         ]
         installations = _stored(
             [
