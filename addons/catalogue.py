@@ -68,6 +68,13 @@ class AddOn(Protocol):
     ) -> Mapping[str, Any]:
         """Fold what two successive changes would put back into what was there at first."""
 
+    def acceptable(self, drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        """Return the settings by which what was found on a node would be the wanted.
+
+        Args:
+            drift: {step, place, lines} of what was found otherwise.
+        """
+
     def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return label and value of each setting, for pages and terminals."""
 

@@ -88,7 +88,8 @@ class NodeInstallation(models.Model):
     state being what that run would put back. Each layer is written before its change, a put-back
     drops it again, and an uninstall follows all of them. ``conditions`` are {type, status, reason,
     message, generation, since}; ``health`` is what they come to, ``not_after`` when the observed
-    certificate ends: what `addons.health` judges by.
+    certificate ends: what `addons.health` judges by. ``checked_at`` is when a look was last begun,
+    whatever it came to; ``drift`` what that found other than wanted: {step, place, lines}.
     """
 
     class Health(models.TextChoices):
@@ -102,6 +103,8 @@ class NodeInstallation(models.Model):
     baseline = EncryptedJSONField(default=dict)
     observed = models.JSONField(default=dict)
     observed_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    drift = models.JSONField(default=list)
     conditions = models.JSONField(default=list)
     health = models.CharField(max_length=8, choices=Health, default=Health.UNKNOWN)
     not_after = models.DateTimeField(null=True, blank=True)
@@ -112,6 +115,7 @@ class NodeInstallation(models.Model):
         ]
         indexes = [
             models.Index(fields=["health", "not_after"], name="installed_by_health"),
+            models.Index(fields=["checked_at"], name="installed_by_check"),
             # All that judging one node needs.
             models.Index(
                 fields=["node", "health", "not_after", "installation"],
@@ -163,6 +167,7 @@ class Certificate(models.Model):
     )
     fingerprint = models.CharField(max_length=95, unique=True)
     key_type = models.CharField(max_length=16, blank=True)
+    key_digest = models.CharField(max_length=64, blank=True, help_text="Of its file on a node.")
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     holder = models.CharField(max_length=64, blank=True)

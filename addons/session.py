@@ -31,7 +31,8 @@ class NodeBrief:
         begun: What this run's earlier attempts recorded, by step.
         shares_machine: Whether other nodes are on the same machine.
         beside: The names of those among them that this run is about, too.
-        certificates: Fingerprints of the certificates issued to this node and not abandoned.
+        certificates: The certificates issued to this node and not abandoned: by fingerprint the
+            digest of the key's file, empty where that is not on record.
     """
 
     node: int
@@ -45,7 +46,7 @@ class NodeBrief:
     password: Secret
     baseline: Mapping[str, State]
     begun: Mapping[str, State]
-    certificates: frozenset[str]
+    certificates: Mapping[str, str]
     shares_machine: bool
     beside: tuple[str, ...]
     installation: int

@@ -1,9 +1,13 @@
 """Doors: each task calls one service with ids."""
 
+from datetime import datetime
+
 from celery import shared_task
 
 from addons.runs import drive, sweep
 from addons.runs.bell import RUN_DRIVE
+from addons.watch import observe, schedule
+from addons.watch.schedule import NODES_OBSERVE
 
 
 @shared_task(name=RUN_DRIVE)
@@ -16,3 +20,15 @@ def run_drive(run: int) -> None:
 def runs_sweep() -> None:
     """Enqueue every run that waits or whose worker is gone."""
     sweep.runs_sweep()
+
+
+@shared_task(name=NODES_OBSERVE)
+def nodes_observe(rows: list[int], asked_at: str) -> None:
+    """Look at nodes on which an add-on is."""
+    observe.nodes_observe(rows=rows, asked_at=datetime.fromisoformat(asked_at))
+
+
+@shared_task
+def observations_tick() -> None:
+    """Have the nodes that are due looked at."""
+    schedule.observations_tick()

@@ -42,10 +42,10 @@ def node_look(*, node: int) -> None:
     try:
         if not row.machine.host_key:
             _scan(row.machine)
-        found, problem = _facts_of(row)
+        facts, runtime, problem = _facts_of(row)
     except (DomainError, RemoteError, FactsError) as error:
-        found, problem = {}, _reason(error)
-    _store(row, found, problem)
+        facts, runtime, problem = None, None, _reason(error)
+    node_looked_at(node=row, facts=facts, runtime=runtime, problem=problem)
 
 
 def _scan(machine: Machine) -> None:
@@ -67,21 +67,44 @@ def _scan(machine: Machine) -> None:
     machine.save(update_fields=["host_key", "host_key_confirmed_at"])
 
 
-def _facts_of(row: Node) -> tuple[dict[str, Any], Reason | None]:
+def _facts_of(row: Node) -> tuple[NodeFacts, RuntimeFacts | None, Reason | None]:
     host = SshHost.open(ssh_target(row.machine, row.name))
     try:
         command = facts_command(row.unit or None, row.config_path or None)
         facts = parse_facts(host.run(command).stdout)
-        public = to_public_json(facts)
         try:
             redis = open_server(host, facts.server, row.server_username, row.server_password)
             runtime = read_runtime(redis)
             redis.close()
         except RemoteError as error:
-            return public, _reason(error)
-        return public | {"runtime": runtime_json(runtime)}, _complaint(row, facts, runtime)
+            return facts, None, _reason(error)
+        return facts, runtime, None
     finally:
         host.close()
+
+
+def node_looked_at(
+    *, node: Node, facts: NodeFacts | None, runtime: RuntimeFacts | None, problem: Reason | None
+) -> None:
+    """Store what a look came to. What was seen before stays where nothing was seen now.
+
+    Args:
+        node: The node.
+        facts: None where the machine was not reached.
+        runtime: What the running server says; None where it does not answer.
+        problem: What stood in the way.
+    """
+    now = timezone.now()
+    if facts is not None and runtime is not None:
+        problem = problem or _complaint(node, facts, runtime)
+    changed: dict[str, Any] = {"looked_at": now, "fault": fault(problem) if problem else {}}
+    if facts is not None:
+        public = to_public_json(facts)
+        public |= {"runtime": runtime_json(runtime)} if runtime else {}
+        changed |= {"facts": public, "facts_at": now}
+        backend = str(facts.firewall.backend)
+        Machine.objects.filter(pk=node.machine_id).update(firewall_backend=backend)
+    Node.objects.filter(pk=node.pk).update(**changed)
 
 
 def runtime_json(runtime: RuntimeFacts) -> Mapping[str, Any]:
@@ -107,16 +130,6 @@ def _complaint(row: Node, facts: NodeFacts, runtime: RuntimeFacts) -> Reason | N
     if refused is not None and refused.code == "NoPermission":
         return refused
     return None
-
-
-def _store(row: Node, found: dict[str, Any], problem: Reason | None) -> None:
-    now = timezone.now()
-    changed: dict[str, Any] = {"looked_at": now, "fault": fault(problem) if problem else {}}
-    if found:
-        changed |= {"facts": found, "facts_at": now}
-        backend = str(found["firewall"]["backend"])
-        Machine.objects.filter(pk=row.machine_id).update(firewall_backend=backend)
-    Node.objects.filter(pk=row.pk).update(**changed)
 
 
 def _reason(error: DomainError | RemoteError | FactsError) -> Reason:

@@ -2,10 +2,12 @@
 
 Variables: REDOUBT_STATE, REDOUBT_SECRET_KEY, REDOUBT_KEY_FILE, REDOUBT_ALLOWED_HOSTS,
 REDOUBT_CSRF_TRUSTED_ORIGINS, REDOUBT_HTTPS, REDOUBT_DEBUG, REDOUBT_TIME_ZONE,
-REDOUBT_LEASE_SECONDS, REDOUBT_REAUTHENTICATION_SECONDS, DATABASE_URL, CELERY_BROKER_URL.
+REDOUBT_LEASE_SECONDS, REDOUBT_OBSERVE_MINUTES, REDOUBT_REAUTHENTICATION_SECONDS, DATABASE_URL,
+CELERY_BROKER_URL.
 docs/configuration.md explains each.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -95,6 +97,8 @@ TEMPLATES = [
 # A lease outlasts the busy timeout, so that a worker that waits for the database keeps its run.
 RUN_LEASE_SECONDS = env.int("REDOUBT_LEASE_SECONDS", default=45)
 _BUSY_SECONDS = 20
+# Each node with an add-on is looked at this often; 0: only when somebody asks.
+OBSERVE_INTERVAL = timedelta(minutes=env.int("REDOUBT_OBSERVE_MINUTES", default=15))
 
 DATABASES = {
     "default": dj_database_url.parse(
@@ -209,6 +213,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "addons.tasks.runs_sweep",
         "schedule": 10.0,
         "options": {"expires": 10},
+    },
+    "observe": {
+        "task": "addons.tasks.observations_tick",
+        "schedule": 30.0,
+        "options": {"expires": 30},
     },
 }
 

@@ -25,6 +25,7 @@ from panel.views import (
     removal,
     runs,
     search,
+    watching,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -78,6 +79,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="group-install",
     ),
     path(
+        "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/-/verify/",
+        watching.group_verify,
+        name="group-verify",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/-/accept/<int:node>/",
+        watching.drift_accept,
+        name="drift-accept",
+    ),
+    path(
         "environments/<slug:environment>/<slug:name>/addons/<slug:addon>/-/<slug:action>/",
         catalogue.act,
         name="group-act",
@@ -126,6 +137,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("nodes/<int:pk>/remove/", removal.node_remove, name="node-remove"),
     path("nodes/<int:pk>/archive/", archive.node_archive, name="node-archive"),
     path("nodes/<int:pk>/look/", nodes.node_look, name="node-look"),
+    path("nodes/<int:pk>/verify/", watching.node_verify, name="node-verify"),
     path("nodes/<int:pk>/host-key/", nodes.node_confirm_host_key, name="node-confirm-host-key"),
     path(
         "nodes/<int:pk>/host-key/forget/",

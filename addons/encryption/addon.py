@@ -13,6 +13,7 @@ from addons.authorities import (
     trusted_authorities,
 )
 from addons.catalogue import Action, AddOn, Planner
+from addons.encryption.accept import acceptable
 from addons.encryption.forms import EncryptionForm
 from addons.encryption.issuer import Issuer
 from addons.encryption.planner import InstallPlanner, UninstallPlanner
@@ -92,6 +93,9 @@ class EncryptionAddOn:
             # The later run has moved them, where another backend is in force since.
             return {**first, "backend": later["backend"], "wanted": later["wanted"]}
         return first
+
+    def acceptable(self, drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+        return acceptable(drift)
 
     def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         shown = EncryptionSpec.from_json(spec)

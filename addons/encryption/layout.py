@@ -17,6 +17,23 @@ from addons.pki.leaf import Issued
 from instances.nodeconf.command import Command
 from instances.secret import Secret
 
+SERVER_CERTIFICATE, SERVER_KEY = "server/server.crt", "server/server.key"
+SERVER_TRUSTED, CLIENT_TRUSTED = "server/root.crt", "client/root.crt"
+CLIENT_CERTIFICATE, CLIENT_KEY = "client/client.crt", "client/client.key"
+
+MODES = {
+    "server": 0o755,
+    SERVER_CERTIFICATE: 0o644,
+    SERVER_KEY: 0o640,
+    SERVER_TRUSTED: 0o644,
+    "client": 0o755,
+    CLIENT_CERTIFICATE: 0o644,
+    CLIENT_KEY: 0o600,
+    CLIENT_TRUSTED: 0o644,
+}
+"""What a generation holds, and how it is to be readable."""
+FILES = tuple(name for name in MODES if "/" in name)
+
 DEFAULT_DIRECTORY = {"redis": "/etc/redis/tls", "valkey": "/etc/valkey/tls"}
 
 
@@ -28,20 +45,25 @@ class Layout:
 
     @property
     def certificate(self) -> str:
-        return join(self.directory, "server/server.crt")
+        return join(self.directory, SERVER_CERTIFICATE)
 
     @property
     def key(self) -> str:
-        return join(self.directory, "server/server.key")
+        return join(self.directory, SERVER_KEY)
 
     @property
     def trusted(self) -> str:
         """What the server trusts."""
-        return join(self.directory, "server/root.crt")
+        return join(self.directory, SERVER_TRUSTED)
+
+    @property
+    def client_trusted(self) -> str:
+        """What clients are to trust."""
+        return join(self.directory, CLIENT_TRUSTED)
 
     @property
     def client_certificate(self) -> str:
-        return join(self.directory, "client/client.crt")
+        return join(self.directory, CLIENT_CERTIFICATE)
 
 
 _FUNCTIONS = r"""
@@ -93,6 +115,10 @@ keep_only() {
 
 LIST = r"""
 [ ! -e "$1" ] || find "$1" -mindepth 1 -maxdepth 4 -printf '%y %m %u %g %P\t%l\n'
+for each in server client; do
+  [ ! -f "$1/$each/$each.key" ] ||
+    printf 'sha256 %s %s\n' "$each" "$(sha256sum <"$1/$each/$each.key")"
+done
 while [ "$1" ] && [ ! -e "$1" ]; do
   printf 'missing %s\n' "$1"
   set -- "${1%/*}"
@@ -172,19 +198,27 @@ def list_command(directory: str) -> Command:
 
 
 def parse_list(text: str) -> dict[str, Any]:
-    """Return {missing, links, strangers, generation, generations} of what `list_command` printed.
+    """Return what `list_command` printed.
 
-    ``missing`` are the directories that do not exist, the deepest first; ``strangers`` what stands
-    where ours belongs and is not ours; ``generation`` the one that serves, of all the
-    ``generations`` that are there.
+    {missing, links, strangers, generation, generations, modes, keys}: ``missing`` are the
+    directories that do not exist, the deepest first; ``strangers`` what stands where ours belongs
+    and is not ours; ``generation`` the one that serves, of all the ``generations`` that are there;
+    ``modes`` mode, owner and group by path; ``keys`` the digests of the keys' files.
     """
     missing, links, strangers, generations = [], {}, [], []
+    modes: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for line in text.splitlines():
+        if line.startswith("sha256 "):
+            _, name, digest, *_ = line.split(" ")
+            keys[name] = digest
+            continue
         if line.startswith("missing "):
             missing.append(line.removeprefix("missing "))
             continue
-        kind, _mode, _user, _group, rest = line.split(" ", 4)
+        kind, mode, user, owner, rest = line.split(" ", 4)
         path, _, target = rest.partition("\t")
+        modes[path] = f"{mode} {user}:{owner}"
         if path in {"server", "client"}:
             if kind == "l" and target.startswith("generations/"):
                 links[path] = target
@@ -200,6 +234,8 @@ def parse_list(text: str) -> dict[str, Any]:
         "strangers": strangers,
         "generation": generation,
         "generations": sorted(generations),
+        "modes": {path: modes[path] for path in modes if path.startswith("generations/")},
+        "keys": keys,
     }
 
 
@@ -226,26 +262,22 @@ def back_command(directory: str, *, old: str, workspace: str, created: Sequence[
 def archive(
     *, server: Issued, client: Issued, trusted: str, group: str, generation: str, now: datetime
 ) -> Secret:
-    """Pack one generation and the links to it, by their interim names.
-
-    The server can read its own key, nobody else reads one.
-    """
+    """Pack one generation and the links to it, by their interim names."""
     place = f"generations/{generation}"
+    contents = {
+        SERVER_CERTIFICATE: server.certificate_pem,
+        SERVER_KEY: server.key.reveal(),
+        SERVER_TRUSTED: trusted,
+        CLIENT_CERTIFICATE: client.certificate_pem,
+        CLIENT_KEY: client.key.reveal(),
+        CLIENT_TRUSTED: trusted,
+    }
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content, mode, owner in (
-            ("generations", "", 0o755, "root"),
-            (place, "", 0o755, "root"),
-            (f"{place}/server", "", 0o755, "root"),
-            (f"{place}/server/server.crt", server.certificate_pem, 0o644, "root"),
-            (f"{place}/server/server.key", server.key.reveal(), 0o640, group),
-            (f"{place}/server/root.crt", trusted, 0o644, "root"),
-            (f"{place}/client", "", 0o755, "root"),
-            (f"{place}/client/client.crt", client.certificate_pem, 0o644, "root"),
-            (f"{place}/client/client.key", client.key.reveal(), 0o600, "root"),
-            (f"{place}/client/root.crt", trusted, 0o644, "root"),
-        ):
-            info = _entry(name, mode, owner, now)
+        for name in ("generations", place, *(f"{place}/{part}" for part in MODES)):
+            part = name.removeprefix(f"{place}/")
+            content = contents.get(part, "")
+            info = _entry(name, MODES.get(part, 0o755), _owner(part, group), now)
             info.type = tarfile.REGTYPE if content else tarfile.DIRTYPE
             info.size = len(content.encode())
             tar.addfile(info, io.BytesIO(content.encode()))
@@ -254,6 +286,20 @@ def archive(
             info.type, info.linkname = tarfile.SYMTYPE, f"{place}/{name}"
             tar.addfile(info)
     return Secret(base64.b64encode(buffer.getvalue()).decode("ascii"))
+
+
+def ownership(group: str) -> dict[str, str]:
+    """Return mode, owner and group of each part of a generation, as `parse_list` has them.
+
+    Args:
+        group: Of the server.
+    """
+    return {part: f"{mode:o} root:{_owner(part, group)}" for part, mode in MODES.items()}
+
+
+def _owner(part: str, group: str) -> str:
+    """Return the group of a part: the server reads its own key, nobody else reads one."""
+    return group if part == SERVER_KEY else "root"
 
 
 def _entry(name: str, mode: int, group: str, now: datetime) -> tarfile.TarInfo:

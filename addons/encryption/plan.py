@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from addons.encryption.adopt import observe
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
+from addons.encryption.observing import observed
 from addons.encryption.probe import plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import (
@@ -89,6 +90,12 @@ class EncryptionPlan:
             )
         return [f"verified: TLS is off, the plain port answers as before ({said})"], {}
 
+    def observe(self, node: NodeSession) -> State:
+        """Look at both ports from outside: what TLS shows, and whether the plain one is open."""
+        rules = self.firewall.wanted if self.firewall else ()
+        closed = any(rule.action == "drop" for rule in rules)
+        return observed(lambda: self.probe(node, Goal.FORWARD)[1], node, plain_closed=closed)
+
 
 @dataclass(frozen=True, slots=True)
 class AdoptionPlan:
@@ -104,6 +111,10 @@ class AdoptionPlan:
         """Look at what is served; its authority is not ours, so its chain is not judged."""
         return observe(node, self.port, self.issuer)
 
+    def observe(self, node: NodeSession) -> State:
+        """Look at what is served, and at the plain port from outside."""
+        return observed(lambda: self.probe(node, Goal.FORWARD)[1], node, plain_closed=False)
+
 
 @dataclass(frozen=True, slots=True)
 class ForgetPlan:
@@ -116,3 +127,7 @@ class ForgetPlan:
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
         """There is nothing to prove."""
         return [f"{node.name} is no longer in view; it keeps its own TLS settings"], {}
+
+    def observe(self, node: NodeSession) -> State:  # noqa: ARG002 -- the plan's signature
+        """There is nothing to look at."""
+        return {}

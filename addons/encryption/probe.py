@@ -18,7 +18,9 @@ from instances.remote.tls_probe import TlsObservation, probe_plaintext, probe_tl
 from instances.runtime import admin_address
 
 _TIMEOUT = 5.0
-_PLAIN_OPEN = {"plaintext-open", "NOAUTH", "DENIED"}
+_OUTSIDE_TIMEOUT = 3.0
+"""For a port that is perhaps closed by a rule that drops, which is only told by waiting."""
+PLAIN_OPEN = {"plaintext-open", "NOAUTH", "DENIED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +41,7 @@ class Verified:
     def as_json(self) -> dict[str, Any]:
         """Return the observation for storage."""
         return {
-            "fingerprint": self.tls.fingerprint_sha256,
-            "client_fingerprint": self.client_fingerprint,
-            "protocol": self.tls.protocol,
-            "cipher": self.tls.cipher,
-            "not_after": self.tls.not_after.isoformat(),
-            "names": list(self.tls.sans),
-            "verified_from": self.source,
-            "latency_ms": self.tls.latency_ms,
-            "handshake_ms": self.tls.handshake_ms,
-            "ping": self.tls.ping,
+            **_shown(self.tls, self.source, self.client_fingerprint),
             "plaintext": self.plaintext,
             "condition": {
                 "type": "Encrypted",
@@ -57,6 +50,21 @@ class Verified:
                 "message": f"{self.tls.protocol}, {_answer(self.tls)}",
             },
         }
+
+
+def _shown(tls: TlsObservation, source: str, client_fingerprint: str) -> dict[str, Any]:
+    return {
+        "fingerprint": tls.fingerprint_sha256,
+        "client_fingerprint": client_fingerprint,
+        "protocol": tls.protocol,
+        "cipher": tls.cipher,
+        "not_after": tls.not_after.isoformat(),
+        "names": list(tls.sans),
+        "verified_from": source,
+        "latency_ms": tls.latency_ms,
+        "handshake_ms": tls.handshake_ms,
+        "ping": tls.ping,
+    }
 
 
 def verify(
@@ -74,17 +82,16 @@ def verify(
         local: Whether the server listens on loopback alone, so that only the node can look.
 
     Raises:
-        StepFailed: It does not, with the cause.
+        StepFailed: It does not, with the cause, and with what was seen.
     """
     server, client = on_file
     seen, source = _look(node, spec, issuer, local=local)
-    _judge(node, seen, server)
-    return Verified(
-        tls=seen,
-        source=source,
-        plaintext=plaintext_of(node),
-        client_fingerprint=client,
-    )
+    try:
+        _judge(node, seen, server)
+        plaintext = plaintext_of(node)
+    except StepFailed as failure:
+        raise StepFailed(failure.reason, _shown(seen, source, client)) from failure
+    return Verified(tls=seen, source=source, plaintext=plaintext, client_fingerprint=client)
 
 
 def _look(
@@ -186,7 +193,7 @@ def plaintext_of(node: NodeSession) -> str:
     said = probe_plaintext(
         lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT), _TIMEOUT
     )
-    if said not in _PLAIN_OPEN:
+    if said not in PLAIN_OPEN:
         raise StepFailed(
             Reason(
                 "PlainPortSilent",
@@ -195,6 +202,17 @@ def plaintext_of(node: NodeSession) -> str:
             )
         )
     return said
+
+
+def plaintext_outside(node: NodeSession) -> str:
+    """Return what the plain port says to the panel; ``closed`` where there is none."""
+    port = node.server.port
+    if port == 0:
+        return "closed"
+    address = node.brief.client_addresses[0]
+    return probe_plaintext(
+        lambda: dial(node.name, address, port, _OUTSIDE_TIMEOUT), _OUTSIDE_TIMEOUT
+    )
 
 
 def tls_closed(node: NodeSession, port: int) -> bool:

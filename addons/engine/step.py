@@ -47,11 +47,16 @@ class Change:
 
 
 class StepFailed(Exception):  # noqa: N818 -- it reads as a sentence where it is caught
-    """A step, a check or the probe failed, with its reason and what to do next."""
+    """A step, a check or the probe failed, with its reason and what to do next.
 
-    def __init__(self, reason: Reason) -> None:
+    Args:
+        seen: What the probe saw all the same, without a condition.
+    """
+
+    def __init__(self, reason: Reason, seen: State | None = None) -> None:
         super().__init__(reason.message)
         self.reason = reason
+        self.seen = seen or {}
 
 
 class Step(Protocol[N_contra]):
@@ -106,6 +111,13 @@ class Plan(Protocol[N_contra]):
 
         Raises:
             StepFailed: The proof failed.
+        """
+
+    def observe(self, node: N_contra) -> State:
+        """Look from outside at a node on which nothing is to be done.
+
+        Returns the observation to store, as `probe` with `Goal.FORWARD` does; what is wrong is not
+        raised but stands in its ``condition``.
         """
 
 

@@ -1,12 +1,13 @@
 """The state of a run and of its nodes, as the journal's writer keeps it."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
 
 from addons.catalogue import addon_named
-from addons.engine.conditions import Condition, merge
+from addons.engine.conditions import AS_WANTED, REACHED, Condition, merge
 from addons.engine.step import Preview, State
 from addons.health import ending, health_of
 from addons.models import NodeInstallation, Run, RunNode
@@ -72,7 +73,12 @@ class NodeResults:
         state = _State.DONE if changed else _State.UNCHANGED
         self._row(node, state, ended_at=timezone.now())
         generation = self._run.installation.generation + self._configures
-        self._observe(self._installed(node), observation, generation)
+        installed = self._installed(node)
+        if self._configures:
+            # Each step of its plan is satisfied now, so there is no drift.
+            installed.conditions, installed.drift = _without(installed.conditions), []
+        installed.checked_at = timezone.now() if self._configures else None
+        self._observe(installed, observation, generation)
 
     def put_back(self, node: int, *, clean: bool, observation: State) -> None:
         """Mark the node; a clean put-back forgets what only this run would have undone."""
@@ -84,7 +90,7 @@ class NodeResults:
         for step, layers in installed.baseline.items():
             installed.baseline[step] = [x for x in layers if x["run"] != self._run.pk]
         # What this run had verified is no longer so; only the proof of the way back is.
-        installed.conditions = []
+        installed.conditions, installed.checked_at = [], None
         self._observe(installed, observation, self._run.installation.generation)
 
     def putting_back(self) -> None:
@@ -120,3 +126,8 @@ class NodeResults:
         installed.health = health_of(installed.conditions)
         installed.not_after = ending(installed.observed)
         installed.save()
+
+
+def _without(conditions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Leave out what only a look finds: the run has seen to it."""
+    return [dict(each) for each in conditions if each["type"] not in {AS_WANTED, REACHED}]

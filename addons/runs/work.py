@@ -1,29 +1,26 @@
 """One node's part in a run: the engine's Work over SSH."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
-from django.db.models import Count
-
 from addons.catalogue import Planner, addon_named
-from addons.engine.step import Plan, State
-from addons.models import Certificate, NodeInstallation, Run, RunNode
+from addons.engine.step import Plan
+from addons.models import Run
 from addons.pki.leaf import Issued
-from addons.runs.certificates import certificate_record, store_certificates
+from addons.runs.briefs import briefs_of, facts_read
+from addons.runs.certificates import certificate_record, key_digest, store_certificates
 from addons.runs.claim import Lease
 from addons.runs.journal import DatabaseJournal
 from addons.session import NodeBrief, NodeSession
 from instances.errors import DomainError
-from instances.models import Machine, Node
+from instances.models import Machine
 from instances.nodeconf.command import Command
-from instances.nodeconf.facts import facts_command, parse_facts, program_from_json
-from instances.reach import ssh_target
 from instances.remote.errors import LockHeld, RemoteError
 from instances.remote.lock import Holder
-from instances.remote.ssh import SshHost, SshTarget
+from instances.remote.ssh import SshHost
 
 _REMEMBERED = 200
 
@@ -57,13 +54,7 @@ class NodeWork:
         try:
             if self.changes:
                 self._take_lock(host)
-            program = self.brief.program
-            command = facts_command(
-                self.brief.unit or None,
-                self.brief.config_path or None,
-                remembered=program.identity if program else "",
-            )
-            facts = parse_facts(host.run(command).stdout, program)
+            facts = facts_read(host, self.brief)
         except BaseException:
             host.close()
             raise
@@ -130,6 +121,7 @@ class NodeWork:
                 authority=self.planner.authority_id,
                 node=self.node,
                 run=self.lease.run,
+                key_digest=key_digest(each.key),
             )
             for each in issued
         ]
@@ -138,46 +130,17 @@ class NodeWork:
 
 def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]:
     """Read everything the node threads need, in a constant number of queries."""
-    addon = addon_named(run.installation.addon)
-    planner = addon.planner(run)
-    installed = {
-        row.node_id: row
-        for row in NodeInstallation.objects.filter(installation=run.installation_id)
-    }
-    certificates: dict[int, set[str]] = {}
-    known = Certificate.objects.filter(node__run_nodes__run=run).exclude(
-        state=Certificate.State.ABANDONED
-    )
-    for node, fingerprint in known.values_list("node", "fingerprint"):
-        certificates.setdefault(node or 0, set()).add(fingerprint)
-    machines = Machine.objects.filter(nodes__run_nodes__run=run)
-    # Counted apart: over the join of the filter it would be the run's own nodes alone.
-    together = Node.objects.filter(machine__in=machines).values("machine")
-    shared = set(
-        together.annotate(count=Count("pk")).filter(count__gt=1).values_list("machine", flat=True)
-    )
-    ended = frozenset(
-        Run.objects.filter(nodes__node__machine__in=machines, state__in=Run.ENDED)
-        .exclude(pk=run.pk)
-        .order_by("-pk")
-        .values_list("pk", flat=True)[:_REMEMBERED]
-    )
+    planner = addon_named(run.installation.addon).planner(run)
     rows = list(
         run.nodes.select_related(
             "node__machine__credential", "node__machine__jump_host__credential"
         )
     )
+    briefs = briefs_of(run.installation, [row.node for row in rows], run=run.pk)
+    ended = _ended_beside(run)
     return [
         NodeWork(
-            brief=_brief(
-                run,
-                row.node,
-                installed.get(row.node_id),
-                frozenset(certificates.get(row.node_id, ())),
-                journal.befores(row.node_id),
-                shares_machine=row.node.machine_id in shared,
-                beside=_beside(row.node, rows),
-            ),
+            brief=replace(briefs[row.node_id], begun=journal.befores(row.node_id)),
             lease=lease,
             journal=journal,
             planner=planner,
@@ -189,54 +152,12 @@ def works_of(run: Run, lease: Lease, journal: DatabaseJournal) -> list[NodeWork]
     ]
 
 
-def _brief(
-    run: Run,
-    node: Node,
-    installed: NodeInstallation | None,
-    certificates: frozenset[str],
-    begun: Mapping[str, State],
-    *,
-    shares_machine: bool,
-    beside: tuple[str, ...],
-) -> NodeBrief:
-    return NodeBrief(
-        node=node.pk,
-        name=node.name,
-        target=_target(node),
-        unit=node.unit,
-        config_path=node.config_path,
-        program=program_from_json(node.facts),
-        client_addresses=tuple(node.client_addresses),
-        username=node.server_username,
-        password=node.server_password,
-        baseline=_baseline(run, installed) if installed else {},
-        begun=begun,
-        certificates=certificates,
-        shares_machine=shares_machine,
-        beside=beside,
-        installation=run.installation_id,
+def _ended_beside(run: Run) -> frozenset[int]:
+    """Return the latest runs on the run's machines that are over."""
+    machines = Machine.objects.filter(nodes__run_nodes__run=run)
+    return frozenset(
+        Run.objects.filter(nodes__node__machine__in=machines, state__in=Run.ENDED)
+        .exclude(pk=run.pk)
+        .order_by("-pk")
+        .values_list("pk", flat=True)[:_REMEMBERED]
     )
-
-
-def _beside(node: Node, rows: Sequence[RunNode]) -> tuple[str, ...]:
-    """Name the run's other nodes on this node's machine."""
-    others = (row.node for row in rows if row.node_id != node.pk)
-    return tuple(other.name for other in others if other.machine_id == node.machine_id)
-
-
-def _target(node: Node) -> SshTarget | DomainError:
-    try:
-        return ssh_target(node.machine, node.name)
-    except DomainError as refusal:
-        return refusal
-
-
-def _baseline(run: Run, row: NodeInstallation) -> dict[str, State]:
-    """Fold the layers of earlier runs into one way back; this run's own layer is not part of it."""
-    merge = addon_named(run.installation.addon).merge_baselines
-    folded: dict[str, State] = {}
-    for step, layers in row.baseline.items():
-        earlier = [layer["state"] for layer in layers if layer["run"] != run.pk]
-        if earlier:
-            folded[step] = reduce(partial(merge, step), earlier)
-    return folded

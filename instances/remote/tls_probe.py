@@ -106,6 +106,21 @@ def probe_tls(
         return replace(seen, ping=ping, latency_ms=latency_ms)
 
 
+def served_fingerprint(
+    connect: Connect, *, server_name: str, timeout: float = 5.0, node: str = ""
+) -> str:
+    """Return the fingerprint of what a server shows in a handshake, whoever issued it.
+
+    Raises:
+        TlsFailed: There is no session. Unreachable: there is no connection.
+    """
+    tls = TlsClient(server_name, ca_pem="")
+    stream, _ = _shake_hands(node or server_name, connect, tls, timeout, verify=False)
+    with contextlib.closing(stream):
+        leaf = x509.load_der_x509_certificate(stream.session.getpeercert(binary_form=True) or b"")
+        return _fingerprint(leaf)
+
+
 def probe_plaintext(connect: Connect, timeout: float = 5.0) -> str:
     """What a port says to a plaintext PING.
 
@@ -173,7 +188,7 @@ def _observation(
     return TlsObservation(
         protocol=stream.session.version() or "",
         cipher=cipher[0] if cipher else "",
-        fingerprint_sha256=leaf.fingerprint(hashes.SHA256()).hex(":").upper(),
+        fingerprint_sha256=_fingerprint(leaf),
         subject=leaf.subject.rfc4514_string(),
         issuer=leaf.issuer.rfc4514_string(),
         not_before=leaf.not_valid_before_utc,
@@ -185,6 +200,10 @@ def _observation(
         latency_ms=None,
         handshake_ms=handshake_ms,
     )
+
+
+def _fingerprint(leaf: x509.Certificate) -> str:
+    return leaf.fingerprint(hashes.SHA256()).hex(":").upper()
 
 
 def _plaintext_answer(stream: Stream, timeout: float) -> str:

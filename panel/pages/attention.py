@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from django.urls import reverse
 from django.utils.timezone import localtime
 
+from addons.actions import INSTALL
 from addons.health import installations_ending, rows_not_as_wanted
 from addons.models import Installation, NodeInstallation, Run
 from addons.selectors import runs_in_need
+from addons.watch.services import has_drifted
 from instances.models import Node
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
 from panel.pages.names import action_title
@@ -91,12 +93,22 @@ def _run(run: Run) -> Matter:
 def _observed(row: NodeInstallation) -> Matter:
     shown = row_shown(row, row.installation)
     group = row.installation.group
+    place = [group.environment.name, group.name]
+    if has_drifted(row):
+        return Matter(
+            shown=shown,
+            what=f"{row.node.name} in {group} has drifted",
+            why=shown.why,
+            button="Repair",
+            url=reverse("group-act", args=[*place, row.installation.addon, INSTALL]),
+            post=True,
+        )
     return Matter(
         shown=shown,
         what=f"{row.node.name} in {group} is not as it should be",
         why=shown.why,
         button="Open",
-        url=reverse("group-addons", args=[group.environment.name, group.name]),
+        url=reverse("group-addons", args=place),
     )
 
 

@@ -10,6 +10,8 @@ from addons.health import Observed, installation_counts
 from addons.models import Installation, NodeInstallation, Run
 from addons.selectors import installations_on, last_runs, node_installations
 from instances.models import Node, NodeGroup
+from panel.pages.drift import Drift, drift_shown
+from panel.pages.node import PATIENCE
 from panel.pages.state import BAD, OK, UNKNOWN, Shown, row_shown, run_shown
 
 
@@ -20,6 +22,7 @@ class ServedLine:
     node: Node
     shown: Shown
     row: NodeInstallation | None
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,15 @@ def _card(
 def _line(node: Node, row: NodeInstallation | None) -> ServedLine:
     if row is None:
         return ServedLine(node, Shown(UNKNOWN, "Not installed here", "Added since."), None)
-    return ServedLine(node, row_shown(row, row.installation), row)
+    return ServedLine(node, row_shown(row, row.installation), row, drift_shown(row))
+
+
+def awaited(cards: Sequence[Card], asked: datetime | None, now: datetime) -> bool:
+    """Say whether a look that a viewer asked for has not come back from some node."""
+    if asked is None or now - asked > PATIENCE:
+        return False
+    seen = [line.node.looked_at for card in cards for line in card.lines if line.row]
+    return any(at is None or at < asked for at in seen)
 
 
 def _summary(known: Observed, size: int, lines: Sequence[ServedLine]) -> Shown:

@@ -11,6 +11,7 @@ from addons.selectors import certificates_of
 from instances.models import Node
 from instances.remote.host_key import fingerprint
 from panel.pages.changed import Change, changes_on
+from panel.pages.drift import Drift, drift_shown
 from panel.pages.names import action_title
 from panel.pages.state import Shown, node_shown, row_shown, run_node_shown, worded
 
@@ -44,7 +45,7 @@ class NodePage:
     other_key: bool
     facts: Sequence[tuple[str, str]]
     problems: Sequence[str]
-    installed: Sequence[tuple[str, NodeInstallation, Shown]]
+    installed: Sequence[tuple[str, NodeInstallation, Shown, Drift | None]]
     changes: Sequence[Change]
     certificates: Sequence[Certificate]
     runs: Sequence[tuple[Run, str, Shown]]
@@ -138,9 +139,16 @@ def _rows(node: Node) -> list[NodeInstallation]:
     return list(NodeInstallation.objects.filter(node=node).select_related("installation"))
 
 
-def _installed(rows: Iterable[NodeInstallation]) -> list[tuple[str, NodeInstallation, Shown]]:
+def _installed(
+    rows: Iterable[NodeInstallation],
+) -> list[tuple[str, NodeInstallation, Shown, Drift | None]]:
     return [
-        (addon_named(row.installation.addon).title, row, row_shown(row, row.installation))
+        (
+            addon_named(row.installation.addon).title,
+            row,
+            row_shown(row, row.installation),
+            drift_shown(row),
+        )
         for row in rows
         if row.installation.generation
     ]

@@ -74,11 +74,12 @@ def _change(change: Mapping[str, Any]) -> ShownChange:
     return ShownChange(
         title=title_of(change["step"]),
         says=change["says"],
-        lines=[_line(line["kind"], line["text"]) for line in change["lines"]],
+        lines=[shown_line(line["kind"], line["text"]) for line in change["lines"]],
     )
 
 
-def _line(kind: str, text: str) -> ShownLine:
+def shown_line(kind: str, text: str) -> ShownLine:
+    """Return a line of a difference with its sign."""
     return ShownLine(kind, _SIGNS.get(kind, "") + text)
 
 

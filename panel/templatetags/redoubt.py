@@ -176,6 +176,9 @@ _PLAIN_PORT = {
     "NOAUTH": "open, with password",
     "DENIED": "closed to others",
     "closed": "closed",
+    "refused": "closed to others",
+    "filtered": "closed to others",
+    "unreachable": "closed to others",
 }
 
 

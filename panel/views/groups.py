@@ -14,11 +14,13 @@ from instances.selectors import (
     nodes_of_group,
     nodes_with_unconfirmed_host_key,
 )
-from panel.pages.cards import cards_of
+from panel.pages.cards import awaited, cards_of
 from panel.pages.connect import connect_page
+from panel.pages.node import POLLING, STOP_POLLING
 from panel.pages.nodes import node_lines
 from panel.pages.runs import run_lines
 from panel.views.lists import listed
+from panel.views.looking import asked_at
 
 NODES = 50
 RUNS = 25
@@ -52,9 +54,19 @@ def group_addons(request: HttpRequest, environment: str, name: str) -> HttpRespo
     """Show what is installed on a group, what was observed of it, and what could be."""
     found = group_or_404(environment, name)
     page = Paginator(nodes_of_group(found), NODES).get_page(request.GET.get("page"))
-    size = page.paginator.count
-    cards = cards_of(found, list(page.object_list), size, timezone.now())
-    context = {"group": found, "cards": cards, "page": page, "node_count": size}
+    size, now = page.paginator.count, timezone.now()
+    cards = cards_of(found, list(page.object_list), size, now)
+    pending = awaited(cards, asked_at(request), now)
+    context = {
+        "group": found,
+        "cards": cards,
+        "page": page,
+        "node_count": size,
+        "pending": pending,
+    }
+    if request.htmx:  # type: ignore[attr-defined]  # django-htmx's middleware adds it
+        status = POLLING if pending else STOP_POLLING
+        return render(request, "groups/_addons_live.html", context, status=status)
     return render(request, "groups/addons.html", context)
 
 

@@ -1,10 +1,13 @@
 """Certificates on the node: issued and put in place, or taken away."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
+from addons.encryption.intact import changed_since
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import (
+    FILES,
     Layout,
     archive,
     back_command,
@@ -22,14 +25,8 @@ from addons.pki.leaf import LeafRequest
 from addons.session import NodeSession
 from instances.reason import Reason
 
-FILES = (
-    "server/server.crt",
-    "server/server.key",
-    "server/root.crt",
-    "client/client.crt",
-    "client/client.key",
-    "client/root.crt",
-)
+_AGES = frozenset({"Expired", "NearingExpiry", "NotYetValid"})
+"""Reasons that time brings: to issue anew, but nobody has changed anything."""
 
 
 class _Certificates(Settled):
@@ -46,13 +43,16 @@ class _Certificates(Settled):
     def inspect(self, node: NodeSession) -> State:
         """Look at the directory; `current` is what its server certificate says."""
         state: dict[str, Any] = parse_list(node.host.run(list_command(self.layout.directory)).text)
-        state |= {"directory": self.layout.directory, "server": None, "client": None, "trusted": ""}
+        state |= {"directory": self.layout.directory, "server": None, "client": None}
+        state |= {"trusted": "", "client_trusted": ""}
         if state["links"]:
-            paths = [self.layout.certificate, self.layout.trusted, self.layout.client_certificate]
-            server, trusted, client = node.host.read_files(paths)
-            state["server"] = _facts(server.content)
-            state["client"] = _facts(client.content)
-            state["trusted"] = (trusted.content or b"").decode("ascii", "replace")
+            layout = self.layout
+            paths = [layout.certificate, layout.trusted, layout.client_certificate]
+            read = node.host.read_files([*paths, layout.client_trusted])
+            server, trusted, client, client_trusted = (each.content or b"" for each in read)
+            state["server"], state["client"] = _facts(server), _facts(client)
+            state["trusted"] = trusted.decode("ascii", "replace")
+            state["client_trusted"] = client_trusted.decode("ascii", "replace")
         return state
 
     def undo(self, node: NodeSession, before: State) -> str:
@@ -93,12 +93,17 @@ class IssueCertificates(_Certificates):
         known = node.brief.certificates
         now = node.now()
         state["arrived"], state["half"] = self._progress(node, state)
-        state["reasons"] = [
-            *self._why(state, "server", self._server_request(node), now, known),
-            *self._why(state, "client", self._issuer.client_request(node.name), now, known),
+        changed = changed_since(state, known=known, trusted=self._issuer.trusted, group=self._group)
+        unfit = [
+            *self._why(state["server"], self._server_request(node), now, known),
+            *self._why(state["client"], self._issuer.client_request(node.name), now, known),
         ]
-        if state["server"] and state["trusted"] != self._issuer.trusted:
-            state["reasons"].append("the trusted authorities differ")
+        state["changed"] = [[line.kind, line.text] for line in changed]
+        state["unfit"] = [reason.message for reason in unfit if reason.code not in _AGES]
+        state["reasons"] = [
+            *(line.text for line in changed if line.kind == "del"),
+            *(reason.message for reason in unfit),
+        ]
         if not state["reasons"]:
             self.in_place = (
                 state["server"]["fingerprint_sha256"],
@@ -137,12 +142,17 @@ class IssueCertificates(_Certificates):
         )
 
     def _why(
-        self, state: State, which: str, request: LeafRequest, now: Any, known: frozenset[str]
-    ) -> list[str]:
-        facts = LeafFacts.from_json(state[which]) if state[which] else None
+        self,
+        found: dict[str, Any] | None,
+        request: LeafRequest,
+        now: datetime,
+        known: Mapping[str, str],
+    ) -> list[Reason]:
+        """Say why a certificate does not do; one that is not ours need not be judged further."""
+        facts = LeafFacts.from_json(found) if found else None
         if facts is not None and facts.fingerprint_sha256 not in known:
-            return [f"the {which} certificate there is not one that the panel issued"]
-        return [reason.message for reason in self._issuer.why_reissue(facts, request, now)]
+            return []
+        return self._issuer.why_reissue(facts, request, now)
 
     def _server_request(self, node: NodeSession) -> LeafRequest:
         return self._issuer.request(node.name, self._names)
@@ -154,15 +164,20 @@ class IssueCertificates(_Certificates):
         return Reason("InPlace", f"the certificates hold until {state['server']['not_after']}")
 
     def describe(self, state: State) -> Sequence[Change]:
-        """Name the files and what the certificate will say."""
-        verb = "replaced" if state["generation"] else "new"
+        """Name the files, what is wrong with those there, and what the certificate will say."""
+        replaces = bool(state["generation"])
+        wrong = [
+            *(Line(kind, text) for kind, text in state["changed"]),
+            *(Line("del", text) for text in state["unfit"] if replaces),
+        ]
         lines = [
             Line("hunk", f"@@ {self.layout.directory} @@"),
-            *(Line("add", name) for name in FILES),
+            *wrong,
+            *(Line("context" if replaces else "add", name) for name in FILES),
         ]
         says = (
-            f"{len(FILES)} files are {verb}: a certificate for {', '.join(self._names)}, "
-            f"{self._issuer.lifetime_days} days."
+            f"{len(FILES)} files are {'replaced' if replaces else 'new'}: a certificate for "
+            f"{', '.join(self._names)}, {self._issuer.lifetime_days} days."
         )
         return [Change(says, tuple(lines))]
 

@@ -12,6 +12,7 @@ from addons.encryption.restarting import (
     restart_server,
     wait_for_server,
 )
+from addons.encryption.serving import reload_lines, replaced, stale_certificate
 from addons.encryption.steps.certificate import IssueCertificates
 from addons.encryption.steps.configuration import BACKUP
 from addons.engine.step import Change, Goal, Line, State, StepFailed
@@ -49,16 +50,18 @@ class Restart:
 
     def inspect(self, node: NodeSession) -> State:
         """Return what the server runs with, and whether certificates are renewed."""
-        reload = self._certificates is not None and self._certificates.replaces
+        reload = replaced(self._certificates)
         try:
             running = self._running(node)
         except RemoteError:
             node.forget_server()
             return {"running": {}, "pid": None, "reload": reload, "memory": 0, "down": True}
+        stale = stale_certificate(node, self._certificates, running, self._wanted)
         return {
             "running": running,
             "pid": node.server.pid,
-            "reload": reload,
+            "reload": reload or bool(stale),
+            "stale": stale,
             "memory": memory_used(node),
         }
 
@@ -83,6 +86,8 @@ class Restart:
             if _differs(running, self._wanted) and running.get(name, "") != value:
                 lines.append(Line("del", f"{name} {running.get(name, '')}"))
                 lines.append(Line("add", f"{name} {value}"))
+        if state["reload"]:
+            lines += reload_lines(state.get("stale", ()), self._wanted.get("tls-cert-file", ""))
         return [
             Change(
                 "One restart, checked beforehand and guarded.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from addons.encryption.serving import reload_lines, replaced, stale_certificate
 from addons.encryption.steps.certificate import IssueCertificates
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
@@ -35,9 +36,12 @@ class RunningServer:
 
     def inspect(self, node: NodeSession) -> State:
         """Return the present values of what would be set, and whether certificates are renewed."""
+        values = {name: node.runtime.config.get(name, "") for name in self._wanted}
+        stale = stale_certificate(node, self._certificates, values, self._wanted)
         return {
-            "values": {name: node.runtime.config.get(name, "") for name in self._wanted},
-            "reload": self._certificates is not None and self._certificates.replaces,
+            "values": values,
+            "reload": bool(stale) or replaced(self._certificates),
+            "stale": stale,
         }
 
     def satisfied(self, state: State) -> Reason | None:
@@ -53,7 +57,7 @@ class RunningServer:
             lines.append(Line("del", f"{name} {state['values'][name]}"))
             lines.append(Line("add", f"{name} {value}"))
         if state["reload"]:
-            lines.append(Line("context", f"tls-cert-file {self._wanted['tls-cert-file']}"))
+            lines += reload_lines(state["stale"], self._wanted["tls-cert-file"])
         return [Change("Applied live: no restart, no interruption.", tuple(lines))]
 
     def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature

@@ -1,10 +1,11 @@
-"""``manage.py addon plan|install|reissue|uninstall|status``."""
+"""``manage.py addon plan|install|reissue|uninstall|status|verify|repair``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from rich.console import Console
 from rich.text import Text
 
@@ -12,6 +13,7 @@ from addons.actions import INSTALL, REISSUE, UNINSTALL
 from addons.catalogue import AddOn, addon_named
 from addons.models import Installation, NodeInstallation, Run
 from addons.runs.services import run_confirm, run_create, run_discard
+from addons.watch.services import installation_on
 from instances.models import NodeGroup
 from instances.selectors import group_named
 from panel.management.progress import Progress, Silence, summary
@@ -29,6 +31,7 @@ from panel.management.terminal import (
     table,
     terminal_actor,
 )
+from panel.management.verifying import print_row, row_json, status_of, verified
 from panel.management.waiting import run_follow
 
 _LINES = {"add": ("+", "green"), "del": ("-", "red"), "hunk": ("@", "cyan")}
@@ -56,6 +59,8 @@ class Command(NounCommand):
         _confirmed(_named(verbs.add("reissue", self._reissue, says)))
         _confirmed(_named(verbs.add("uninstall", self._uninstall, "put the nodes back")))
         _named(verbs.add("status", self._status, "show what was last observed"))
+        _named(verbs.add("verify", self._verify, "look at every node now, and show what differs"))
+        _confirmed(_named(verbs.add("repair", self._repair, "make every node as wanted again")))
 
     def _plan(self, options: Namespace) -> int:
         require_worker()
@@ -165,6 +170,24 @@ class Command(NounCommand):
                 f"  Run {run.pk} is stuck: `manage.py run show {run.pk}` names what is left to "
                 f"do, `run retry {run.pk}` tries again, `run resolve {run.pk}` says it is done."
             )
+
+    def _verify(self, options: Namespace) -> int:
+        group = group_named(options.environment, options.group)
+        require_worker()
+        asked = timezone.now()
+        rows = verified(actor=terminal_actor(), group=group, addon=options.addon)
+        if options.json:
+            self.print_json({"nodes": [row_json(row) for row in rows]})
+        else:
+            for row in rows:
+                print_row(self.console, row, asked)
+        return status_of(rows, asked)
+
+    def _repair(self, options: Namespace) -> int:
+        """Install with the settings in force: what is as wanted already is left alone."""
+        group = group_named(options.environment, options.group)
+        installation_on(group=group, addon=options.addon)
+        return self._act(options, INSTALL)
 
     def _status(self, options: Namespace) -> int:
         addon = addon_named(options.addon)

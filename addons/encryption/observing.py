@@ -1,0 +1,44 @@
+"""What a look from outside comes to: where a run would fail and go back, this says what is so."""
+
+from collections.abc import Callable
+
+from addons.encryption.probe import PLAIN_OPEN, plaintext_outside
+from addons.engine.step import State, StepFailed
+from addons.pki.errors import CertificateError
+from addons.session import NodeSession
+from instances.reason import Reason
+from instances.remote.errors import RemoteError
+
+
+def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool) -> State:
+    """Return the observation to store, with the condition it comes to.
+
+    Args:
+        look: Shakes hands and judges; raises where that is not as it should be.
+        node: The node.
+        plain_closed: Whether a rule of ours closes the plain port to others.
+    """
+    problem, seen = None, {}
+    try:
+        seen = dict(look())
+    except StepFailed as failure:
+        problem, seen = failure.reason, dict(failure.seen)
+    except CertificateError as error:
+        problem = Reason(error.code, f"{node.name}: {error.message}")
+    except RemoteError as error:
+        problem = Reason(error.reason, str(error), error.next_step)
+    seen["outside"] = plaintext_outside(node)
+    if problem is None and plain_closed and seen["outside"] in PLAIN_OPEN:
+        problem = Reason(
+            "PlainPortOpen",
+            f"{node.name}: the plain port {node.server.port} answers other machines, "
+            "although a rule should close it.",
+        )
+    if problem is not None:
+        seen["condition"] = {
+            "type": "Encrypted",
+            "status": "false",
+            "reason": problem.code,
+            "message": problem.message,
+        }
+    return seen
