@@ -84,6 +84,8 @@ def test_what_needs_a_person_comes_first_with_one_button_each(
     world.everything()
     matters = signed_in.get("/").context["attention"].matters
     buttons = {matter.button for matter in matters}
-    assert buttons == {"See what happened", "Review", "Compare", "Test again", "Open"}
+    assert buttons == {
+        *("See what happened", "Review", "Compare", "Test again", "Open", "Repair"),
+    }
     kinds = [matter.shown.kind for matter in matters]
     assert kinds == sorted(kinds, key=["bad", "wait", "unknown"].index)

@@ -63,6 +63,22 @@ def condition(status: str, reason: str, message: str) -> dict[str, Any]:
 VERIFIED = condition("true", "VerifiedFromPanel", "TLSv1.3, PONG in 0.9 ms")
 WRONG = condition("false", "ChainInvalid", "The served certificate is from somebody else.")
 
+DRIFTED = condition("false", "Drift", "Not as it was left: /etc/redis/redis.conf.") | {
+    "type": "AsWanted"
+}
+DRIFT = [
+    {
+        "step": "configuration",
+        "place": "/etc/redis/redis.conf",
+        "lines": [
+            {"kind": "hunk", "text": "@@ -1,2 +1,2 @@ /etc/redis/redis.conf"},
+            {"kind": "del", "text": "tls-port 6390"},
+            {"kind": "add", "text": "tls-port 6380"},
+            {"kind": "context", "text": "requirepass ••••"},
+        ],
+    }
+]
+
 PREVIEW = {
     "changes": [
         {
@@ -158,6 +174,14 @@ class World:
                 baseline={"configuration": [{"run": 1, "state": {"line": BEFORE}}]},
             )
         return installation
+
+    def drifted(self, installation: Installation) -> NodeInstallation:
+        """Let the first node of a group be other than wanted: its file names another port."""
+        row = installation.nodes.order_by("node__name")[0]
+        row.conditions = [DRIFTED, *row.conditions]
+        row.health, row.drift = health_of(row.conditions), DRIFT
+        row.save()
+        return row
 
     def run(self, group: NodeGroup, state: Run.State, **more: Any) -> Run:
         installation, _ = Installation.objects.get_or_create(group=group, addon="encryption")
@@ -269,7 +293,7 @@ class World:
     def everything(self) -> dict[str, str]:
         """Make one of each state and return the addresses of all pages, by name."""
         cache = self.group("shop", "cache")
-        self.installed(cache, VERIFIED, WRONG)
+        self.drifted(self.installed(cache, VERIFIED, WRONG))
         done = self.run(cache, Run.State.SUCCEEDED, started_at=timezone.now())
         queue = self.group("shop", "queue")
         asking = self.node(queue, "queue-9", seen=False)
