@@ -52,6 +52,9 @@ class Command(PanelCommand):
             chance=Random(_SEED),  # noqa: S311 -- the same fleet every time is what is wanted
         )
         self.stdout.write(f"{options.environments} environments, {options.nodes} nodes.")
+        self.stdout.write(
+            "Start this panel with REDOUBT_OBSERVE_MINUTES=0, or workers look for those nodes."
+        )
 
     def _ask(self, options: Namespace) -> None:
         if options.yes:
