@@ -42,5 +42,5 @@ def place_of(change: Change) -> str:
 
 def places(drift: Sequence[Mapping[str, Any]]) -> str:
     """Name the places in one sentence."""
-    named = dict.fromkeys(str(each["place"]) for each in drift)
-    return f"Not as it was left: {', '.join(named)}."
+    named = list(dict.fromkeys(str(each["place"]) for each in drift))
+    return f"{', '.join(named)} {'is' if len(named) == 1 else 'are'} not as wanted."

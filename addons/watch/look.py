@@ -131,8 +131,8 @@ def _compare(
         reason = explain(error)
         return Verdict(AS_WANTED, "unknown", reason.code, reason.message), None
     if drift:
-        return Verdict(AS_WANTED, "false", "Drift", places(drift)), drift
-    return Verdict(AS_WANTED, "true", "InStep", "Everything is as it was left."), drift
+        return Verdict(AS_WANTED, "false", "Drift", f"{session.name}: {places(drift)}"), drift
+    return Verdict(AS_WANTED, "true", "InStep", "Everything is as wanted."), drift
 
 
 def _issues_nothing(_issued: Sequence[Issued]) -> None:

@@ -63,7 +63,7 @@ def condition(status: str, reason: str, message: str) -> dict[str, Any]:
 VERIFIED = condition("true", "VerifiedFromPanel", "TLSv1.3, PONG in 0.9 ms")
 WRONG = condition("false", "ChainInvalid", "The served certificate is from somebody else.")
 
-DRIFTED = condition("false", "Drift", "Not as it was left: /etc/redis/redis.conf.") | {
+DRIFTED = condition("false", "Drift", "cache-1: /etc/redis/redis.conf is not as wanted.") | {
     "type": "AsWanted"
 }
 DRIFT = [

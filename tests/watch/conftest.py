@@ -30,7 +30,7 @@ SERVED = Verdict("Encrypted", "true", "VerifiedFromPanel", "TLSv1.3, PONG in 1.0
 IN_STEP = Look(
     (
         Verdict("Reached", "true", "Answered", "The node was looked at."),
-        Verdict("AsWanted", "true", "InStep", "Everything is as it was left."),
+        Verdict("AsWanted", "true", "InStep", "Everything is as wanted."),
         SERVED,
     ),
     drift=[],
@@ -39,7 +39,7 @@ IN_STEP = Look(
 DRIFTED = Look(
     (
         Verdict("Reached", "true", "Answered", "The node was looked at."),
-        Verdict("AsWanted", "false", "Drift", "Not as it was left: /etc/redis/redis.conf."),
+        Verdict("AsWanted", "false", "Drift", "cache-1: /etc/redis/redis.conf is not as wanted."),
         SERVED,
     ),
     drift=DRIFT,

@@ -37,7 +37,7 @@ def test_what_the_plan_would_change_is_drift_and_what_only_follows_is_not() -> N
     drift = drift_of(ValuePlan([found, follows, right]), states)
     assert [(each["step"], each["place"]) for each in drift] == [("runtime", "the running server")]
     assert [line["text"] for line in drift[0]["lines"]][1:] == ["tls-port 1", "tls-port 2"]
-    assert places(drift) == "Not as it was left: the running server."
+    assert places(drift) == "the running server is not as wanted."
 
 
 @pytest.mark.parametrize(

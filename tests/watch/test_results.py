@@ -33,7 +33,7 @@ def test_drift_is_bad_with_its_difference_though_tls_is_served(store: Store) -> 
     assert (row.health, row.drift) == ("bad", DRIFT)
     shown = row_shown(row, row.installation)
     assert (shown.kind, shown.word, shown.at) == ("bad", "Drift", NOW)
-    assert shown.why == "Not as it was left: /etc/redis/redis.conf."
+    assert shown.why == "cache-1: /etc/redis/redis.conf is not as wanted."
 
 
 def test_since_stays_while_status_and_reason_stay(store: Store) -> None:

@@ -150,6 +150,15 @@ def _today(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict[st
         "ChainInvalid",
         "ledger-2: the served certificate was not issued by “Redoubt authority payments-us”.",
     )
+    tales.drift(
+        groups["payments-us/ledger"].nodes.get(name="ledger-1"),
+        "/etc/redis/redis.conf",
+        ("hunk", "@@ -92,5 +92,5 @@ /etc/redis/redis.conf"),
+        ("context", "tls-ca-cert-file /etc/redis/tls/server/root.crt"),
+        ("del", "tls-auth-clients no"),
+        ("add", "tls-auth-clients optional"),
+        ("context", "tls-port 6380"),
+    )
     return runs
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from addons.authorities import authority_ensure, issuing_authority
-from addons.engine.conditions import Condition, merge
+from addons.engine.conditions import AS_WANTED, Condition, merge
 from addons.health import ending, health_of
 from addons.models import (
     Authority,
@@ -161,6 +161,28 @@ class Tales:
         at = NOW - timedelta(minutes=4)
         found = Condition("Encrypted", status, reason, message, 1, at.isoformat())
         row.conditions = merge(row.conditions, found)
+        row.observed_at, row.health = at, health_of(row.conditions)
+        row.save()
+
+    def drift(self, node: Node, place: str, *lines: tuple[str, str]) -> None:
+        """Tell that somebody has changed something on a node.
+
+        Args:
+            lines: Kind and text of each.
+        """
+        row = NodeInstallation.objects.get(node=node)
+        at = NOW - timedelta(minutes=4)
+        found = Condition(
+            AS_WANTED,
+            "false",
+            "Drift",
+            f"{node.name}: {place} is not as wanted.",
+            1,
+            at.isoformat(),
+        )
+        row.conditions = [*merge([], found), *row.conditions]
+        told = [{"kind": kind, "text": text} for kind, text in lines]
+        row.drift = [{"step": "configuration", "place": place, "lines": told}]
         row.observed_at, row.health = at, health_of(row.conditions)
         row.save()
 
