@@ -62,7 +62,7 @@ test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n 2 -m "$(FAST)"
 	@$(PYTEST) -m scale
 	@tools/test-nodes
-	@$(PYTEST) -m "browser and not long"
+	@$(PYTEST) -n 2 --dist loadfile -m "browser and not long"
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
 	@$(PYTEST) -m long

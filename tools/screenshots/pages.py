@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Page
 
+from tools.screenshots.day import PASSWORD, USER
+
 
 @dataclass(frozen=True, slots=True)
 class Shot:
@@ -136,7 +138,7 @@ def _environments() -> list[Shot]:
         Shot("environment-certificates", f"{shop}-/certificates/"),
         Shot("environment-certificates-none", "/environments/payments-eu/-/certificates/"),
         Shot("environment-certificates-early", "/environments/internal/-/certificates/"),
-        Shot("client-certificate-issue", f"{shop}-/certificates/issue/"),
+        Shot("client-certificate-issue", f"{shop}-/certificates/issue/", _confirm),
         Shot("client-certificate-issue-errors", f"{shop}-/certificates/issue/", _send()),
         Shot("no-authority", "/environments/internal/-/root.crt"),
         Shot("group-add", f"{shop}-/add/"),
@@ -201,8 +203,15 @@ def _send(fill: Callable[[Page], None] | None = None) -> Callable[[Page], None]:
     return prepare
 
 
+def _confirm(page: Page) -> None:
+    """Type the password once more. It holds from then on: time stands still."""
+    page.get_by_label("Password").fill(PASSWORD)
+    _send()(page)
+    page.wait_for_url("**/issue/")
+
+
 def _wrong(page: Page) -> None:
-    page.get_by_label("Username").fill("ada")
+    page.get_by_label("Username").fill(USER)
     page.get_by_label("Password").fill("not this one")
 
 

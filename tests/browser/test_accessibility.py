@@ -1,0 +1,130 @@
+"""axe finds nothing serious on any page, in any state, light or dark, wide or narrow."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import urlsplit
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver, resolve
+from django.urls.exceptions import Resolver404
+from playwright.sync_api import Browser, Page
+
+from panel.places import BASE_DIR
+from tools.screenshots import pages
+from tools.screenshots.camera import VIEWS, View, looking, sign_in, turn, visit
+from tools.screenshots.pages import Shot
+from tools.screenshots.site import Site, site
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+AXE = BASE_DIR / "node_modules/axe-core/axe.min.js"
+GRAVE = {"serious", "critical"}
+RUN = """
+async (only) => {
+  const found = await axe.run(document, {resultTypes: ["violations"], preload: false, ...only});
+  return found.violations.map(({id, impact, help, nodes}) =>
+    ({id, impact, help, where: nodes.slice(0, 3).map((node) => node.html)}));
+}
+"""
+NOT_PAGES = {
+    "healthz": "a word for load balancers",
+    "notices": "a fragment of every page",
+    "addon-environments": "a list of options for a field",
+    "run-report": "a download",
+    "run-confirm": "acts, by POST",
+    "run-discard": "acts, by POST",
+    "run-stop": "acts, by POST",
+    "run-repeat": "acts, by POST",
+    "run-retry": "acts, by POST",
+    "run-resolve": "acts, by POST",
+    "bundle-confirm": "acts, by POST",
+    "bundle-discard": "acts, by POST",
+    "bundle-stop": "acts, by POST",
+    "bundle-repeat": "acts, by POST",
+    "group-act": "acts, by POST",
+    "group-host-keys-confirm": "acts, by POST",
+    "archived-restore": "acts, by POST",
+    "node-look": "acts, by POST",
+    "node-confirm-host-key": "acts, by POST",
+    "node-verify": "acts, by POST",
+    "group-verify": "acts, by POST",
+    "drift-accept": "acts, by POST",
+}
+OF_ALLAUTH = {
+    "account_login",
+    "account_logout",
+    "account_change_password",
+    "account_reauthenticate",
+}
+"""What is used of django-allauth's pages; the others lead to these."""
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[Site]:
+    with site("full") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def unused() -> Iterator[Site]:
+    with site("empty") as running:
+        yield running
+
+
+def test_axe_finds_nothing_serious_on_a_panel_in_use(chromium: Browser, used: Site) -> None:
+    found = grave(chromium, used.url, pages.full(used.numbers))
+    assert not found, found
+
+
+def test_axe_finds_nothing_serious_on_an_empty_panel(chromium: Browser, unused: Site) -> None:
+    found = grave(chromium, unused.url, pages.empty())
+    assert not found, found
+
+
+def grave(chromium: Browser, url: str, shots: Sequence[Shot]) -> str:
+    """Look at every page in every way; return what is wrong where, a line for each."""
+    found: dict[str, list[str]] = {}
+    with looking(chromium, url) as page:
+        page.context.add_init_script(path=AXE)
+        for signed_in in (False, True):
+            if signed_in:
+                sign_in(page)
+            for shot in (each for each in shots if each.signed_in is signed_in):
+                visit(page, shot)
+                for view in (each for each in VIEWS if each.width in shot.widths):
+                    turn(page, view)
+                    for each in violations(page, view):
+                        found.setdefault(each, []).append(f"{shot.name} {view.suffix}")
+    return "\n".join(f"{what}\n    on {', '.join(where)}" for what, where in found.items())
+
+
+def violations(page: Page, view: View) -> list[str]:
+    """Ask axe. Colours are all that differs between light and dark."""
+    only = {"runOnly": ["color-contrast"]} if view.theme == "dark" else {}
+    seen = page.evaluate(RUN, only)
+    return [
+        f"{each['id']}: {each['help']} {json.dumps(each['where'])}"
+        for each in seen
+        if each["impact"] in GRAVE
+    ]
+
+
+def test_every_named_page_is_looked_at_or_excused(used: Site) -> None:
+    seen = {named(shot.address) for shot in [*pages.full(used.numbers), *pages.empty()]}
+    names = set(names_of(get_resolver().url_patterns)) | OF_ALLAUTH
+    assert names - seen - NOT_PAGES.keys() == set()
+    assert NOT_PAGES.keys() & seen == set()
+
+
+def named(address: str) -> str:
+    try:
+        return resolve(urlsplit(address).path).url_name or ""
+    except Resolver404:
+        return ""
+
+
+def names_of(patterns: Iterable[URLPattern | URLResolver]) -> Iterator[str]:
+    """Return the names in panel/urls.py; allauth's own are included there."""
+    for each in patterns:
+        if isinstance(each, URLPattern) and each.name:
+            yield each.name
