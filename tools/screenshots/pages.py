@@ -153,6 +153,7 @@ def _groups() -> list[Shot]:
         Shot("group-addons-menu", f"{shop}/sessions/addons/", _press("More for")),
         Shot("group-uninstall", f"{shop}/sessions/addons/", _uninstall),
         Shot("group-addons-wrong", "/environments/payments-us/ledger/addons/"),
+        Shot("group-addons-drift", "/environments/payments-us/ledger/addons/", _differs),
         Shot("group-addons-stuck", "/environments/payments-us/limits/addons/"),
         Shot("group-addons-none", "/environments/internal/legacy/addons/"),
         Shot("group-connect", f"{shop}/sessions/connect/"),
@@ -175,6 +176,10 @@ def _groups() -> list[Shot]:
             _send(_list("10.20.9.4 features-4\n10.20.9.5 features-5")),
         ),
     ]
+
+
+def _differs(page: Page) -> None:
+    page.get_by_text("What differs on").first.click()
 
 
 def _node_forms(pk: str) -> list[Shot]:
