@@ -95,8 +95,4 @@ def photograph(page: Page, *paths: Path) -> None:
     with Image.open(io.BytesIO(taken)) as image:
         colours = image.convert("RGB")
         for path in paths:
-            if path.suffix == ".png":
-                most = Image.Quantize.MAXCOVERAGE
-                colours.quantize(256, most, dither=Image.Dither.NONE).save(path, optimize=True)
-            else:
-                colours.save(path, lossless=True, method=4)
+            colours.save(path, lossless=True, method=4, optimize=True)
