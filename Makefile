@@ -18,7 +18,7 @@ PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not scale and not long
 QUICK := $(FAST) and not processes
 
-.PHONY: help setup packages images demo-images demo demo-down test test-long test-fast lint format bench screenshots clean
+.PHONY: help setup packages images demo-images demo demo-down test test-long test-scale test-fast lint format bench screenshots clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -60,12 +60,14 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n 2 -m "$(FAST)"
-	@$(PYTEST) -m scale
 	@tools/test-nodes
 	@$(PYTEST) -n 2 --dist loadfile -m "browser and not long"
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
 	@$(PYTEST) -m long
+
+test-scale: setup ## Hold pages of ten thousand nodes to the time of a hundred, on both databases
+	@$(PYTEST) -m scale
 
 test-fast: .venv/.ready node_modules/.ready ## Run the tests that need neither nodes nor browser
 	@$(PYTEST) -q -n 2 -m "$(QUICK)"
