@@ -234,6 +234,7 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
   }
   if [[ $config ]]; then
     target=$config
+    cd -P "${config%/*}/" && target=${PWD%/}/${config##*/} && cd /
     [[ -L $config ]] && target=$(readlink -f "$config")
     [[ -w ${target%/*}/ ]] && writable=yes || writable=no
     section configfile '' "$config"$'\n'"$target"$'\n'"$ownership"$'\n'"$writable"

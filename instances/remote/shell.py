@@ -116,9 +116,7 @@ class Shell:
         self._count += 1
         return f"{self._nonce}-{self._count}"
 
-    def _exchange(
-        self, text: bytes, waits: list[tuple[str, tuple[str, ...], float]]
-    ) -> list[Result]:
+    def _exchange(self, text: bytes, waits: Sequence[_Wait]) -> list[Result]:
         with self._turn:
             self._send(text)
             results = [self._wait(*wait) for wait in waits]
@@ -183,8 +181,8 @@ def command_text(command: Command, tag: str) -> bytes:
         encoded = b"\0" in content
         payloads.append(base64.b64encode(content) if encoded else content)
         takes.append(_take("input", payloads[-1]))
-        decode = " | base64 -d" if encoded else ""
-        run = f"""printf '%s' "$input" 9>&-{decode} 9>&- | ( {program} ) 9>&-"""
+        decode = " 9>&- | base64 -d" if encoded else ""
+        run = f"""printf '%s' "$input"{decode} 9>&- | ( {program} ) 9>&-"""
     line = _framed(run, tag, command.ok, "".join(takes))
     return b"".join([line.encode(), *payloads])
 
