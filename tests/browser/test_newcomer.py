@@ -128,7 +128,8 @@ def install_on_both(page: Page) -> None:
     expect(page.get_by_role("progressbar")).to_be_visible()
     done = page.get_by_text("2 of 2 groups, 3 of 3 nodes done")
     expect(done).to_be_visible(timeout=60_000)
-    assert 200 in polls, "what is shown came with the page, not while it was watched"
+    # On a quick machine the very first poll says that all is done: 286, htmx's word for "stop".
+    assert polls, "what is shown came with the page, not while it was watched"
     expect(page.get_by_text("verified from the panel")).to_have_count(len(NODES))
 
 
