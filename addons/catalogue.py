@@ -75,6 +75,9 @@ class AddOn(Protocol):
             drift: {step, place, lines} of what was found otherwise.
         """
 
+    def renews(self, spec: Mapping[str, Any]) -> bool:
+        """Say whether certificates of nodes are renewed by themselves, by a re-issue."""
+
     def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         """Return label and value of each setting, for pages and terminals."""
 

@@ -97,6 +97,9 @@ class EncryptionAddOn:
     def acceptable(self, drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return acceptable(drift)
 
+    def renews(self, spec: Mapping[str, Any]) -> bool:
+        return EncryptionSpec.from_json(spec).renew == "auto"
+
     def settings_shown(self, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         shown = EncryptionSpec.from_json(spec)
         fields = self.form().fields

@@ -69,6 +69,15 @@ class EncryptionForm(forms.Form):
         initial=_DEFAULT.lifetime_days,
         help_text="Never past the end of the environment's authority.",
     )
+    renew = forms.ChoiceField(
+        label="Renewal",
+        choices=[
+            ("auto", "By itself, once a third of a certificate's life is left"),
+            ("off", "Off: warnings come 30, 14 and 7 days before the end"),
+        ],
+        initial=_DEFAULT.renew,
+        help_text="Within the environment's maintenance windows, where it has any.",
+    )
     key_type = forms.ChoiceField(
         label="Key type",
         choices=[

@@ -29,6 +29,7 @@ class EncryptionSpec:
         key_type: Of authority and certificates.
         directory: Of the certificates on the node; empty for the server's usual one.
         adopt: ``yes`` takes a server that speaks TLS already into view, and changes nothing.
+        renew: Whether certificates are renewed by themselves, ``auto``, or not, ``off``.
     """
 
     tls_port: int = 6380
@@ -41,6 +42,7 @@ class EncryptionSpec:
     key_type: str = KeyType.EC_P256.value
     directory: str = ""
     adopt: str = "no"
+    renew: str = "auto"
 
     def as_json(self) -> dict[str, Any]:
         """Return the spec for storage."""
@@ -61,6 +63,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "apply": ("live", "restart"),
     "key_type": tuple(kind.value for kind in KeyType),
     "adopt": ("no", "yes"),
+    "renew": ("auto", "off"),
 }
 
 
