@@ -1,0 +1,173 @@
+"""Who still speaks plaintext: right to the connection, on each version."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+
+from addons.encryption.plaintext import (
+    PlainConnection,
+    end_connections,
+    plain_connections,
+    plain_sample,
+)
+from addons.runs.briefs import briefs_of, facts_read
+from addons.session import NodeSession
+from instances.errors import DomainError
+from instances.remote.ssh import SshHost
+from lab import Lab, LabNode
+from tests.acceptance.callers import KINDS, Callers, callers
+from tests.acceptance.photograph import cli, shell
+from tests.acceptance.stage import SPECS, Stage
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+
+USUAL = ["cache", "legacy"]
+VERSIONS = [
+    pytest.param(name, marks=[] if name in USUAL else [pytest.mark.long])
+    for name in (*USUAL, "six-two", "trixie", "valkey")
+]
+OVER_TLS = 3
+
+
+@pytest.fixture(scope="module")
+def laboratory() -> Iterator[Lab]:
+    """Nodes of its own: booting all of the others would take longer than the tests."""
+    lab = Lab(name=f"test-plain{os.environ.get('PYTEST_XDIST_WORKER', '')}")
+    lab.down()
+    try:
+        yield lab
+    finally:
+        lab.down()
+
+
+@pytest.fixture(scope="module")
+def hosts(laboratory: Lab) -> dict[str, LabNode]:
+    return {}
+
+
+class Scene:
+    """A node with the add-on on it."""
+
+    def __init__(self, stage: Stage, name: str) -> None:
+        self.stage, self.name = stage, name
+        if name not in stage.hosts:
+            (stage.hosts[name],) = stage.lab.up([SPECS[name]])
+        stage.register(name)
+        stage.panel.install(name)
+
+    @contextmanager
+    def session(self) -> Iterator[NodeSession]:
+        """The node, reached as a run or a look reaches it."""
+        row = self.stage.panel.installed(self.name)
+        brief = briefs_of(row.installation, [row.node])[row.node_id]
+        assert not isinstance(brief.target, DomainError)
+        host = SshHost.open(brief.target)
+        session = NodeSession(
+            brief=brief,
+            host=host,
+            run=0,
+            attempt=0,
+            facts=facts_read(host, brief),
+            now=partial(datetime.now, UTC),
+            issued=lambda _: None,
+        )
+        try:
+            session.read_runtime()
+            yield session
+        finally:
+            session.close()
+
+    @contextmanager
+    def callers(self) -> Iterator[Callers]:
+        with callers(self.stage.lab, self.name, self.stage.address(self.name)) as came:
+            came.come_over_tls(self.stage.root, OVER_TLS)
+            yield came
+
+
+@pytest.fixture
+def scene(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Scene]:
+    made = Scene(stage, request.param)
+    yield made
+    stage.panel.uninstall(request.param)
+
+
+def told(connections: Sequence[PlainConnection]) -> set[tuple[str, int, str, str, str]]:
+    return {(c.peer.address, c.peer.port, str(c.kind), c.name, c.user) for c in connections}
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_the_list_is_right_to_the_connection(scene: Scene) -> None:
+    with scene.session() as session:
+        assert plain_connections(session) == []
+        with scene.callers() as came:
+            found = plain_connections(session)
+            assert told(found) == came.plain
+            assert len(found) == 2 * len(KINDS)
+            assert all(each.number and each.local.port == 6379 for each in found)
+            assert all(each.age is not None and each.age < 60 for each in found)
+        assert plain_connections(session) == []
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_leftover_sessions_are_ended_and_nobody_else_s(scene: Scene) -> None:
+    with scene.session() as session, scene.callers() as came:
+        found = plain_connections(session)
+        came.sockets.pop(0).close()
+
+        assert end_connections(session, found) == len(found) - 1
+
+        assert came.ended() == len(found) - 1
+        assert plain_connections(session) == []
+        assert end_connections(session, found) == 0
+        assert session.redis().execute("PING") == "PONG"
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_the_kernel_tells_where_the_server_may_not(scene: Scene) -> None:
+    lab, name = scene.stage.lab, scene.name
+    with scene.session() as session, scene.callers() as came:
+        cli(lab, name, "ACL", "SETUSER", "default", "-client")
+        try:
+            sample = plain_sample(session)
+        finally:
+            cli(lab, name, "ACL", "SETUSER", "default", "+client")
+        assert {(c.peer.address, c.peer.port) for c in sample.connections} == {
+            each[:2] for each in came.plain
+        }
+        assert {(c.number, c.age, c.user) for c in sample.connections} == {(None, None, "")}
+        assert sample.nameless is not None
+        assert sample.nameless.code == "NoPermission"
+        assert end_connections(session, sample.connections) == len(came.plain)
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_a_client_on_the_unix_socket_speaks_to_no_port(scene: Scene) -> None:
+    lab, name = scene.stage.lab, scene.name
+    product = "valkey" if name == "valkey" else "redis"
+    path = f"/run/{product}/here.sock"
+    restart = f"systemctl reset-failed {product}-server; systemctl restart {product}-server"
+    config = scene.stage.hosts[name].config_path
+    shell(lab, name, f"echo 'unixsocket {path}' >>{config}; {restart}")
+    try:
+        shell(lab, name, f"setsid {product}-cli -s {path} BLPOP nothing 0 >/dev/null 2>&1 &")
+        with scene.session() as session, scene.callers() as came:
+            assert f"{path}:0" in cli(lab, name, "CLIENT", "LIST")
+            assert told(plain_connections(session)) == came.plain
+    finally:
+        shell(lab, name, f"sed -i '/^unixsocket /d' {config}; {restart}")
+
+
+@pytest.mark.parametrize("scene", ["cache"], indirect=True)
+def test_another_port_and_no_port_are_known_from_the_running_server(scene: Scene) -> None:
+    with scene.session() as session, scene.callers() as came:
+        cli(scene.stage.lab, scene.name, "CONFIG", "SET", "port", "6385")
+        assert plain_sample(session).port == 6385
+        assert plain_connections(session) == []
+        session.redis().execute("CONFIG", "SET", "port", "0")
+        assert plain_sample(session).port == 0
+        session.redis().execute("CONFIG", "SET", "port", "6379")
+        assert told(plain_connections(session)) == came.plain
