@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from addons.engine.step import Plan
     from addons.models import Run
     from addons.session import NodeSession
+    from instances.models import Node
 
 ADDONS: Mapping[str, str] = {
     "encryption": "addons.encryption.addon",
@@ -67,6 +69,15 @@ class AddOn(Protocol):
         self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         """Fold what two successive changes would put back into what was there at first."""
+
+    def remember(self, *, node: "Node", sample: object, now: datetime) -> None:
+        """Remember what a look sampled beside the node's state, in the look's own transaction.
+
+        Args:
+            node: The one that was looked at.
+            sample: As the plan's `observe` returned it under that name.
+            now: The present time.
+        """
 
     def acceptable(self, drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         """Return the settings by which what was found on a node would be the wanted.

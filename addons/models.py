@@ -8,8 +8,11 @@ from django.db.models import Q
 from django.db.models.fields.json import KT
 from django.urls import reverse
 
+from addons.encryption.models import PlainPort, PlaintextClient
 from instances.fields import EncryptedJSONField, EncryptedTextField
 from instances.models import Environment, Machine, Node, NodeGroup
+
+__all__ = ["PlainPort", "PlaintextClient"]
 
 PATIENCE = 6
 """How many workers in a row may die of a run before a person has to look."""

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from celery import shared_task
+from django.utils import timezone
 
+from addons.encryption import remembering
 from addons.runs import drive, sweep
 from addons.runs.bell import RUN_DRIVE
 from addons.watch import observe, schedule
@@ -32,3 +34,9 @@ def nodes_observe(rows: list[int], asked_at: str) -> None:
 def observations_tick() -> None:
     """Have the nodes that are due looked at."""
     schedule.observations_tick()
+
+
+@shared_task
+def clients_forget() -> None:
+    """Forget who has not spoken plaintext for long."""
+    remembering.clients_forget(now=timezone.now())

@@ -218,6 +218,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"expires": 30},
     },
+    "forget": {
+        "task": "addons.tasks.clients_forget",
+        "schedule": 3600.0,
+        "options": {"expires": 3600},
+    },
 }
 
 LOGGING = {

@@ -1,6 +1,7 @@
 """The encryption add-on, as the catalogue knows it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -16,14 +17,17 @@ from addons.catalogue import Action, AddOn, Planner
 from addons.encryption.accept import acceptable
 from addons.encryption.forms import EncryptionForm
 from addons.encryption.issuer import Issuer
+from addons.encryption.plaintext import PlainSample
 from addons.encryption.planner import InstallPlanner, UninstallPlanner
 from addons.encryption.reissue import ReissuePlanner
+from addons.encryption.remembering import sample_remember
 from addons.encryption.spec import EncryptionSpec, parse
 from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
 from addons.models import Run
 from addons.pki.bundle import trust_bundle
 from addons.pki.keys import KeyType
+from instances.models import Node
 
 
 class EncryptionAddOn:
@@ -93,6 +97,10 @@ class EncryptionAddOn:
             # The later run has moved them, where another backend is in force since.
             return {**first, "backend": later["backend"], "wanted": later["wanted"]}
         return first
+
+    def remember(self, *, node: Node, sample: object, now: datetime) -> None:
+        if isinstance(sample, PlainSample):
+            sample_remember(node=node, sample=sample, now=now)
 
     def acceptable(self, drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         return acceptable(drift)

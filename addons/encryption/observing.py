@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from addons.encryption.plaintext import PlainSample, plain_sample
 from addons.encryption.probe import PLAIN_OPEN, plaintext_outside
 from addons.engine.step import State, StepFailed
 from addons.pki.errors import CertificateError
@@ -19,6 +20,8 @@ def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool
         plain_closed: Whether a rule of ours closes the plain port to others.
     """
     problem, seen = None, {}
+    # First: what the panel itself opens on the plain port below is not to be taken for a client.
+    sample = _sampled(node)
     try:
         seen = dict(look())
     except StepFailed as failure:
@@ -27,6 +30,7 @@ def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool
         problem = Reason(error.code, f"{node.name}: {error.message}")
     except RemoteError as error:
         problem = Reason(error.reason, str(error), error.next_step)
+    seen["sample"] = sample
     seen["outside"] = plaintext_outside(node)
     if problem is None and plain_closed and seen["outside"] in PLAIN_OPEN:
         problem = Reason(
@@ -42,3 +46,11 @@ def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool
             "message": problem.message,
         }
     return seen
+
+
+def _sampled(node: NodeSession) -> PlainSample | None:
+    """Look who is on the plain port; None where neither server nor kernel can be asked."""
+    try:
+        return plain_sample(node)
+    except RemoteError:
+        return None

@@ -117,7 +117,8 @@ class Plan(Protocol[N_contra]):
         """Look from outside at a node on which nothing is to be done.
 
         Returns the observation to store, as `probe` with `Goal.FORWARD` does; what is wrong is not
-        raised but stands in its ``condition``.
+        raised but stands in its ``condition``. What it has under ``sample`` is not stored with it:
+        the add-on remembers that in its own way.
         """
 
 

@@ -45,6 +45,7 @@ class Look:
         drift: What is not as wanted; None where that was not compared.
         observed: What clients see, nothing where the server does not answer; None where nobody
             could look.
+        sample: What the add-on remembers besides; None where there is nothing.
     """
 
     verdicts: Sequence[Verdict]
@@ -53,6 +54,7 @@ class Look:
     runtime: RuntimeFacts | None = None
     drift: Sequence[Mapping[str, Any]] | None = None
     observed: State | None = None
+    sample: object = None
 
 
 def look(brief: NodeBrief, planner: Planner) -> Look:
@@ -106,7 +108,7 @@ def _look(brief: NodeBrief, planner: Planner, host: SshHost) -> Look:
     plan = planner.plan(session)
     compared, drift = _compare(plan, session)
     observed = dict(plan.observe(session))
-    condition = observed.pop("condition", None)
+    condition, sample = observed.pop("condition", None), observed.pop("sample", None)
     session.forget_server()
     return Look(
         (
@@ -118,6 +120,7 @@ def _look(brief: NodeBrief, planner: Planner, host: SshHost) -> Look:
         runtime=session.runtime,
         drift=drift,
         observed=observed,
+        sample=sample,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from addons.catalogue import addon_named
 from addons.engine.conditions import AS_WANTED, Condition, merge
 from addons.health import ending, health_of
 from addons.models import MachineLock, NodeInstallation
@@ -57,6 +58,9 @@ def look_store(*, row: NodeInstallation, look: Look, began: datetime, now: datet
         if look.drift is not None:
             fresh.drift = list(look.drift)
         fresh.save(update_fields=_FIELDS)
+        if look.sample is not None:
+            addon = addon_named(row.installation.addon)
+            addon.remember(node=row.node, sample=look.sample, now=now)
         _note(row, before, fresh.conditions)
     return True
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from django.utils import timezone
 
+from addons.encryption.models import PlainPort, PlaintextClient
 from addons.encryption.plaintext import (
     PlainConnection,
     end_connections,
@@ -16,10 +18,11 @@ from addons.encryption.plaintext import (
 )
 from addons.runs.briefs import briefs_of, facts_read
 from addons.session import NodeSession
+from addons.watch.observe import nodes_observe
 from instances.errors import DomainError
 from instances.remote.ssh import SshHost
 from lab import Lab, LabNode
-from tests.acceptance.callers import KINDS, Callers, callers
+from tests.acceptance.callers import KINDS, NAMES, USER, Callers, callers
 from tests.acceptance.photograph import cli, shell
 from tests.acceptance.stage import SPECS, Stage
 
@@ -171,3 +174,27 @@ def test_another_port_and_no_port_are_known_from_the_running_server(scene: Scene
         assert plain_sample(session).port == 0
         session.redis().execute("CONFIG", "SET", "port", "6379")
         assert told(plain_connections(session)) == came.plain
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_a_look_remembers_who_was_there_and_not_the_panel_itself(scene: Scene) -> None:
+    row = scene.stage.panel.installed(scene.name)
+
+    def observe() -> PlainPort:
+        nodes_observe(rows=[row.pk], asked_at=timezone.now())
+        return PlainPort.objects.get(node=row.node)
+
+    assert (observe().quiet_samples, PlaintextClient.objects.count()) == (1, 0)
+    with scene.callers() as came:
+        port = observe()
+        assert (port.samples, port.quiet_samples) == (2, 0)
+        assert port.connections == len(came.plain)
+    remembered = {each.address: each for each in PlaintextClient.objects.all()}
+    for address in {each[0] for each in came.plain}:
+        each = remembered.pop(address)
+        assert each.connections == len(KINDS)
+        assert each.names == NAMES["named"]
+        assert each.users.split("\n") == ["default", USER]
+        assert each.kinds.split("\n") == ["monitor", "normal", "pubsub"]
+    assert remembered == {}
+    assert (observe().quiet_samples, PlaintextClient.objects.count()) == (1, 2)
