@@ -12,12 +12,12 @@ from addons.models import NodeInstallation
 from addons.watch.services import group_verify, has_drifted
 from instances.audit import Actor
 from instances.models import NodeGroup
+from panel.management.previewing import print_lines
 from panel.management.terminal import FAILED, OK
 from panel.management.waiting import nodes_looked_at
 from panel.pages.state import row_shown
 
 SECONDS = 120.0
-_MARKS = {"add": ("+", "green"), "del": ("-", "red"), "hunk": ("@", "cyan")}
 
 
 def verified(*, actor: Actor, group: NodeGroup, addon: str) -> list[NodeInstallation]:
@@ -66,9 +66,7 @@ def print_row(console: Console, row: NodeInstallation, asked: datetime) -> None:
         console.print(Text(f"  last observed: {row.observed_at or 'never'}"))
     for change in row.drift if has_drifted(row) else ():
         console.print(Text(f"  • {change['place']}"))
-        for line in change["lines"]:
-            mark, colour = _MARKS.get(line["kind"], (" ", "dim"))
-            console.print(Text(f"      {mark} {line['text']}", style=colour))
+        print_lines(console, change["lines"])
 
 
 def _well(row: NodeInstallation, asked: datetime) -> bool:

@@ -1,22 +1,23 @@
-"""``manage.py addon plan|install|reissue|uninstall|status|verify|repair``."""
+"""``manage.py addon plan|install|reissue|uninstall|status|clients|verify|repair``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Mapping
-from typing import Any
 
 from django.utils import timezone
 from rich.console import Console
-from rich.text import Text
 
 from addons.actions import INSTALL, REISSUE, UNINSTALL
 from addons.catalogue import AddOn, addon_named
-from addons.models import Installation, NodeInstallation, Run
+from addons.encryption.plaintext_seen import plaintext_evidence
+from addons.encryption.remembering import KEPT
+from addons.models import Run
 from addons.runs.services import run_confirm, run_create, run_discard
 from addons.watch.services import installation_on
-from instances.models import NodeGroup
 from instances.selectors import group_named
+from panel.management.plaintext import MOST, evidence_json, print_evidence
+from panel.management.previewing import plan_json, print_preview, run_json
 from panel.management.progress import Progress, Silence, summary
+from panel.management.standing import print_standing, standing_of
 from panel.management.terminal import (
     FAILED,
     INTERRUPTED,
@@ -28,13 +29,10 @@ from panel.management.terminal import (
     interactive,
     reason_of,
     require_worker,
-    table,
     terminal_actor,
 )
 from panel.management.verifying import print_row, row_json, status_of, verified
 from panel.management.waiting import run_follow
-
-_LINES = {"add": ("+", "green"), "del": ("-", "red"), "hunk": ("@", "cyan")}
 
 
 class Command(NounCommand):
@@ -59,6 +57,8 @@ class Command(NounCommand):
         _confirmed(_named(verbs.add("reissue", self._reissue, says)))
         _confirmed(_named(verbs.add("uninstall", self._uninstall, "put the nodes back")))
         _named(verbs.add("status", self._status, "show what was last observed"))
+        clients = verbs.add("clients", self._clients, "show who has spoken plaintext of late")
+        _days(_named(clients))
         _named(verbs.add("verify", self._verify, "look at every node now, and show what differs"))
         _confirmed(_named(verbs.add("repair", self._repair, "make every node as wanted again")))
 
@@ -66,7 +66,7 @@ class Command(NounCommand):
         require_worker()
         run = self._preview(options, options.action or INSTALL)
         if options.json:
-            self.print_json(_plan_json(run))
+            self.print_json(plan_json(run))
         if run.state == Run.State.PREVIEWED:
             # Nobody is to find it later and think that somebody waits for it.
             run_discard(actor=terminal_actor(), run=run)
@@ -137,7 +137,7 @@ class Command(NounCommand):
 
     def _print_preview(self, run: Run) -> None:
         for row in run.nodes.select_related("node"):
-            _print_node(self.console, row.node.name, row.preview)
+            print_preview(self.console, row.node.name, row.preview)
         if run.failure:
             self._complain_of(run)
 
@@ -155,7 +155,7 @@ class Command(NounCommand):
         rows = list(run.nodes.select_related("node"))
         if options.json:
             nodes = [{"name": row.node.name, "state": row.state} for row in rows]
-            self.print_json(_json(run, nodes))
+            self.print_json(run_json(run, nodes))
         else:
             self.console.print(summary(run, rows))
             if run.failure:
@@ -183,55 +183,31 @@ class Command(NounCommand):
                 print_row(self.console, row, asked)
         return status_of(rows, asked)
 
+    def _status(self, options: Namespace) -> int:
+        addon = addon_named(options.addon)
+        standing = standing_of(group_named(options.environment, options.group), addon)
+        if options.json:
+            self.print_json(standing.as_json())
+        else:
+            print_standing(self.console, standing)
+        return OK if standing.well else FAILED
+
+    def _clients(self, options: Namespace) -> int:
+        group = group_named(options.environment, options.group)
+        installation_on(group=group, addon=options.addon)
+        now = timezone.now()
+        found = plaintext_evidence(group, now=now, days=options.days, most=MOST)
+        if options.json:
+            self.print_json(evidence_json(found))
+        else:
+            print_evidence(self.console, found, now)
+        return OK
+
     def _repair(self, options: Namespace) -> int:
         """Install with the settings in force: what is as wanted already is left alone."""
         group = group_named(options.environment, options.group)
         installation_on(group=group, addon=options.addon)
         return self._act(options, INSTALL)
-
-    def _status(self, options: Namespace) -> int:
-        addon = addon_named(options.addon)
-        group = group_named(options.environment, options.group)
-        found = Installation.objects.filter(group=group, addon=addon.slug).first()
-        rows = _status_rows(group, found)
-        installed = found is not None and found.generation > 0
-        if options.json:
-            self.print_json(
-                {
-                    "environment": group.environment.name,
-                    "group": group.name,
-                    "addon": addon.slug,
-                    "installed": installed,
-                    "generation": found.generation if found else 0,
-                    "spec": found.spec if found else {},
-                    "nodes": rows,
-                }
-            )
-        else:
-            self._print_status(addon, group, rows, installed=installed)
-        return OK if not installed or all(map(_well, rows)) else FAILED
-
-    def _print_status(
-        self, addon: AddOn, group: NodeGroup, rows: list[dict[str, Any]], *, installed: bool
-    ) -> None:
-        if not installed:
-            self.stdout.write(f"{addon.title} is not installed on {group}.")
-            return
-        lines = [
-            (
-                row["name"],
-                condition["type"],
-                condition["status"],
-                condition["message"],
-                str(row["observed_at"] or "never"),
-            )
-            for row in rows
-            for condition in row["conditions"] or [_UNKNOWN]
-        ]
-        self.console.print(table("NODE", "CONDITION", "STATUS", "MESSAGE", "OBSERVED", rows=lines))
-
-
-_UNKNOWN = {"type": "", "status": "unknown", "message": "Not observed yet."}
 
 
 def _named(parser: ArgumentParser) -> ArgumentParser:
@@ -247,6 +223,12 @@ def _settings(parser: ArgumentParser) -> None:
     )
 
 
+def _days(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--days", type=_number_of_days, default=7, metavar="N", help="how far back; 7 unless told"
+    )
+
+
 def _confirmed(parser: ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="start at once, without a preview")
 
@@ -258,8 +240,16 @@ def _setting(text: str) -> tuple[str, str]:
     return key, value
 
 
-# argparse names the type by this in its message.
+def _number_of_days(text: str) -> int:
+    days = int(text)
+    if not 0 < days <= KEPT.days:
+        raise ValueError(text)
+    return days
+
+
+# argparse names the types by this in its messages.
 _setting.__name__ = "KEY=VALUE"
+_number_of_days.__name__ = f"number from 1 to {KEPT.days}"
 
 
 def _addon(run: Run) -> AddOn:
@@ -268,63 +258,3 @@ def _addon(run: Run) -> AddOn:
 
 def _errors() -> Console:
     return Console(file=sys.stderr, highlight=False)
-
-
-def _json(run: Run, nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"run": run.pk, "state": run.state, "nodes": nodes, "failure": run.failure or None}
-
-
-def _plan_json(run: Run) -> dict[str, Any]:
-    return _json(
-        run,
-        [
-            {
-                "name": row.node.name,
-                "changes": row.preview.get("changes", []),
-                "warnings": row.preview.get("warnings", []),
-                "digest": row.digest,
-            }
-            for row in run.nodes.select_related("node")
-        ],
-    )
-
-
-def _print_node(console: Console, name: str, preview: Mapping[str, Any]) -> None:
-    console.print(Text(name, style="bold"))
-    for warning in preview.get("warnings", []):
-        console.print(Text(f"  ! {warning['message']} {warning['next_step']}".rstrip(), "yellow"))
-    if preview and not preview["changes"]:
-        console.print("  Nothing would change.")
-    for change in preview.get("changes", []):
-        console.print(Text(f"  • {change['says']}"))
-        if change["interrupts"]:
-            console.print(
-                f"    Clients are without the server for about {change['interrupts']} ms."
-            )
-        for line in change["lines"]:
-            mark, colour = _LINES.get(line["kind"], (" ", "dim"))
-            console.print(Text(f"      {mark} {line['text']}", style=colour))
-
-
-def _status_rows(group: NodeGroup, installation: Installation | None) -> list[dict[str, Any]]:
-    """Return every node of the group: one that was never observed is unknown, not absent."""
-    seen = {
-        row.node_id: row
-        for row in NodeInstallation.objects.filter(installation=installation).defer("baseline")
-    }
-    return [_status_row(node.name, seen.get(node.pk)) for node in group.nodes.order_by("name")]
-
-
-def _status_row(name: str, row: NodeInstallation | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "observed": row.observed if row else {},
-        "conditions": row.conditions if row else [],
-        "observed_at": row.observed_at.isoformat() if row and row.observed_at else None,
-        "observed_generation": row.observed_generation if row else 0,
-    }
-
-
-def _well(row: Mapping[str, Any]) -> bool:
-    conditions = row["conditions"]
-    return bool(conditions) and all(each["status"] == "true" for each in conditions)
