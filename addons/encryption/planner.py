@@ -17,6 +17,7 @@ from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
 from addons.encryption.steps.configuration import (
     ConfigurationFile,
+    Rewrite,
     install_directives,
     restore_directives,
 )
@@ -164,6 +165,7 @@ class UninstallPlanner:
             found=(
                 *uninstall_obstacles(session, self.spec),
                 *_left_open(session, baseline),
+                *_left_without_certificate(session, self._configuration(session)),
             ),
             known=tuple(uninstall_warnings(session, connections)),
             firewall=firewall,
@@ -181,10 +183,10 @@ class UninstallPlanner:
         certificates: RemoveCertificates,
         firewall: FirewallRules,
     ) -> Sequence[Step[NodeSession]]:
-        file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
         lines = _installed_lines(session, self.former)
         configuration = ConfigurationFile(
-            restore_directives(file), back=lambda _before: install_directives(lines, session.server)
+            self._configuration(session),
+            back=lambda _before: install_directives(lines, session.server),
         )
         former = _former_values(baseline)
         can = can_apply_live(session.server, session.runtime)
@@ -193,6 +195,10 @@ class UninstallPlanner:
             return (RunningServer(values), configuration, firewall, certificates)
         restart = Restart(former, tls_port=self.former.tls_port)
         return (configuration, restart, firewall, certificates)
+
+    def _configuration(self, session: NodeSession) -> Rewrite:
+        file = session.brief.baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
+        return restore_directives(file, accepted=_installed_lines(session, self.former))
 
 
 def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:
@@ -254,6 +260,25 @@ def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[
             f"{session.name}: its bind line was changed since the install and stays, so without "
             f"Redoubt's rule the plain port {session.server.port} would be open to others.",
             "Take the node's address out of bind in its file, or set a password, and try again.",
+        ),
+    )
+
+
+def _left_without_certificate(session: NodeSession, back: Rewrite) -> Sequence[Reason]:
+    """Say where an operator's own tls-port would stay without what it needs.
+
+    With it the server would not start again.
+    """
+    config = session.server.config
+    after = replace(session.server, config=replace(config, content=back(config.content).content))
+    if not after.tls_port or after.tree.value("tls-cert-file"):
+        return ()
+    return (
+        Reason(
+            "TlsPortChanged",
+            f"{session.name}: tls-port was changed in {config.path} since the install, so it would "
+            "stay there without a certificate, and the server would not start again.",
+            "Repair or accept that change first, then try again.",
         ),
     )
 

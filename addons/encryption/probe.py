@@ -78,7 +78,8 @@ def verify(
     """Prove that the node serves the certificate that is in its files.
 
     Args:
-        on_file: The fingerprints of the server's and the client's certificate there.
+        on_file: The fingerprints of the server's and the client's certificate there; where it was
+            deleted, what is served must be one that was issued to the node.
         local: Whether the server listens on loopback alone, so that only the node can look.
 
     Raises:
@@ -162,10 +163,10 @@ def _judge(node: NodeSession, seen: TlsObservation, on_file: str) -> None:
         problem = Reason(seen.chain_verified.reason, seen.chain_verified.message)
     elif not seen.name_matches.ok:
         problem = Reason(seen.name_matches.reason, seen.name_matches.message)
-    elif seen.fingerprint_sha256 != on_file:
+    elif seen.fingerprint_sha256 not in ({on_file} if on_file else node.brief.certificates):
         problem = Reason(
             "OldCertificateServed",
-            f"the server serves {seen.fingerprint_sha256}, its file holds {on_file}",
+            f"the server serves {seen.fingerprint_sha256}, its file holds {on_file or 'none'}",
         )
     elif "DENIED" in seen.ping:
         problem = Reason(

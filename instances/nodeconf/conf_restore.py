@@ -1,7 +1,8 @@
 """Put back what a baseline remembers, line by line, so that other people's edits survive."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from instances.nodeconf.conf_baseline import (
     Baseline,
@@ -13,6 +14,9 @@ from instances.nodeconf.conf_baseline import (
 )
 from instances.nodeconf.conf_diff import mask_line
 from instances.nodeconf.conf_file import ConfigFile, Line, terminated
+from instances.nodeconf.conf_grammar import to_bytes
+
+_NONE: Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +38,19 @@ class _Work:
     left: list[str] = field(default_factory=list)
 
 
-def restore(content: bytes, baseline: Baseline) -> Restored:
+def restore(
+    content: bytes, baseline: Baseline, *, accepted: Mapping[str, str | None] = _NONE
+) -> Restored:
     """Undo one edit, or several whose baselines were merged.
 
     Gives the exact original bytes where nobody else edited the file. A line of ours that was
     changed or deleted since is left as it is; one that is only written differently is still ours.
+
+    Args:
+        content: The file as it is.
+        baseline: Of the edit.
+        accepted: Directives with arguments that are wanted by now, whoever wrote them there: such
+            a line is ours too.
     """
     record = Record.from_json(baseline)
     file = ConfigFile.parse(content)
@@ -47,13 +59,25 @@ def restore(content: bytes, baseline: Baseline) -> Restored:
     # Equal bytes first, so that no line is taken from the slot that it belongs to.
     moved = [slot for slot in written if not _claim(work, slot, _equal)]
     for slot in moved:
-        if not _claim(work, slot, says_the_same):
+        wanted = _accepted(slot, accepted)
+        if not _claim(work, slot, says_the_same) and not _claim(work, wanted, says_the_same):
             _leave_changed(work, slot)
     for index, slot in work.claimed.items():
         work.lines[index] = _back_in_place(work.lines[index], slot)
     lines = [line for line in work.lines if line is not None]
     _put_back_removed(lines, record, work, exact=record.edited == checksum(content))
     return Restored(_ended(lines, record, file.ending).render(), work.left)
+
+
+def _accepted(slot: Slot, accepted: Mapping[str, str | None]) -> Slot:
+    """Return the slot as if the edit had written what is wanted by now."""
+    arguments = accepted.get(slot.name)
+    return slot if arguments is None else replace(slot, after=_line(slot, arguments))
+
+
+def _line(slot: Slot, arguments: str) -> Line:
+    ending = slot.after.ending if slot.after else b"\n"
+    return Line(to_bytes(f"{slot.name} {arguments}"), ending)
 
 
 def _equal(one: Line | None, other: Line | None) -> bool:

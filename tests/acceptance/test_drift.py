@@ -1,44 +1,45 @@
-"""What an operator changes by hand is seen at the next look; a repair leads exactly back."""
+"""What an operator changes by hand is seen at the next look; a repair leads exactly back.
+
+On one kind of node in the usual run; on every server and every firewall in the long one.
+"""
 
 import os
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from django.utils import timezone
 
-from addons.models import NodeInstallation
 from addons.runs.drive import run_drive
 from addons.runs.services import run_confirm
-from addons.watch.observe import nodes_observe
 from addons.watch.services import drift_accept
 from lab import Lab, LabNode
-from tests.acceptance.panel import ANNA, succeeded, unchanged
-from tests.acceptance.photograph import cli, config_of, shell
+from tests.acceptance.drifting import Watched, condition, differences
+from tests.acceptance.panel import ANNA, refused, succeeded, unchanged
+from tests.acceptance.photograph import config_of
 from tests.acceptance.stage import SPECS, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
-NODE = "cache"
-TLS = "/etc/redis/tls"
-KEY = f"{TLS}/server/server.key"
-CERTIFICATE = f"{TLS}/server/server.crt"
+EVERYWHERE = [
+    *("legacy", "six-two", "trixie", "valkey"),
+    *("ufw", "firewalld", "ufw-legacy", "firewalld-new", "etcconf"),
+]
 RUNNING = "the running server"
-MADE_UP = (
-    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other "
-    "-keyout /tmp/other.key -out /tmp/other.crt -days 30 2>/dev/null"
+
+
+@pytest.fixture(
+    scope="module", params=["cache", *(pytest.param(n, marks=pytest.mark.long) for n in EVERYWHERE)]
 )
-PUT = f"cat /tmp/other.crt >{CERTIFICATE}; cat /tmp/other.key >{KEY}; rm /tmp/other.*"
-LOAD = f"redis-cli CONFIG SET tls-cert-file {CERTIFICATE}"
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def laboratory() -> Iterator[Lab]:
+def laboratory(name: str) -> Iterator[Lab]:
     """One node of its own: booting them all would take longer than the test."""
     lab = Lab(name=f"test-drift{os.environ.get('PYTEST_XDIST_WORKER', '')}")
     lab.down()
     try:
-        lab.up([SPECS[NODE]])
+        lab.up([SPECS[name]])
         yield lab
     finally:
         lab.down()
@@ -49,204 +50,253 @@ def hosts(laboratory: Lab) -> dict[str, LabNode]:
     return {node.name: node for node in laboratory.nodes()}
 
 
-class Watched:
-    """The node with the add-on on it, and an operator who changes things there."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        stage.register(NODE)
-        stage.panel.install(NODE)
-
-    def observe(self) -> NodeInstallation:
-        nodes_observe(rows=[self.row.pk], asked_at=timezone.now())
-        return self.row
-
-    @property
-    def row(self) -> NodeInstallation:
-        return self.stage.panel.installed(NODE)
-
-    def by_hand(self, script: str) -> None:
-        shell(self.stage.lab, NODE, script)
-
-    def repair(self) -> None:
-        succeeded(self.stage.panel.run(NODE, "install", {}))
-
-    @property
-    def fingerprint(self) -> str:
-        script = f"openssl x509 -in {CERTIFICATE} -noout -fingerprint -sha256"
-        return shell(self.stage.lab, NODE, script).strip().partition("=")[2]
-
-
 @pytest.fixture
-def watched(stage: Stage) -> Watched:
-    return Watched(stage)
-
-
-def condition(row: NodeInstallation, kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = next(each for each in row.conditions if each["type"] == kind)
-    return found
-
-
-def differences(row: NodeInstallation) -> dict[str, list[str]]:
-    """The differing lines by place, signs first; nothing where the node is as wanted."""
-    drifted = condition(row, "AsWanted")["status"] == "false"
-    assert drifted == bool(row.drift)
-    signs = {"del": "-", "add": "+"}
-    return {
-        each["place"]: [
-            f"{signs[line['kind']]}{line['text'].strip()}"
-            for line in each["lines"]
-            if line["kind"] in signs
-        ]
-        for each in row.drift
-    }
+def watched(stage: Stage, name: str) -> Watched:
+    return Watched(stage, name)
 
 
 def test_each_change_by_hand_is_shown_exactly_and_repaired_exactly(watched: Watched) -> None:
     row = watched.observe()
-    tag = watched.stage.panel.tag(NODE)
-    rule = f'inet filter input: tcp dport 6380 accept comment "{tag}tls"'
     assert (row.health, differences(row)) == ("ok", {})
     changes = {
-        "sed -i 's/^tls-port .*/tls-port 6390/' /etc/redis/redis.conf": {
-            "/etc/redis/redis.conf": ["-tls-port 6390", "+tls-port 6380"]
+        f"sed -i 's/^tls-port .*/tls-port 6390/' {watched.file}": {
+            watched.file: ["-tls-port 6390", "+tls-port 6380"]
         },
-        "nft -a list chain inet filter input | sed -n 's/.*redoubt.*handle //p' | "
-        "xargs nft delete rule inet filter input handle": {"nftables": [f"+{rule}"]},
-        "redis-cli CONFIG SET tls-auth-clients no": {
+        **watched.without_rule(),
+        watched.config_set("tls-auth-clients", "no"): {
             RUNNING: ["-tls-auth-clients no", "+tls-auth-clients optional"]
         },
     }
     for script, wanted in changes.items():
-        before = watched.stage.photographs(NODE)
+        before = watched.photograph()
         watched.by_hand(script)
         row = watched.observe()
 
-        assert differences(row) == wanted
+        assert differences(row) == wanted, script
         assert (row.health, condition(row, "AsWanted")["reason"]) == ("bad", "Drift")
 
         watched.repair()
 
-        assert not watched.stage.trace(before)
+        assert watched.trace(before) == [], script
         row = watched.observe()
-        assert (row.health, differences(row)) == ("ok", {})
-    assert unchanged(watched.stage.panel.run(NODE, "install", {}))
-    watched.stage.panel.uninstall(NODE)
+        assert (row.health, differences(row)) == ("ok", {}), script
+    assert unchanged(watched.stage.panel.run(watched.name, "install", {}))
+    watched.uninstall()
 
 
 def test_a_key_that_was_opened_or_changed_is_replaced_with_its_certificate(
     watched: Watched,
 ) -> None:
+    key, group = watched.key, watched.group
+    kept = f"+server/server.key 640 root:{group}"
     changes = {
-        f"chmod 644 {KEY}": [
-            "-server/server.key 644 root:redis",
-            "+server/server.key 640 root:redis",
-        ],
-        f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 | tee {KEY}": [
+        f"chmod 644 {key}": [f"-server/server.key 644 root:{group}", kept],
+        f"chown {group}:{group} {key}": [f"-server/server.key 640 {group}:{group}", kept],
+        # The server has it loaded, and could not read it again.
+        f"chown root:root {key}": ["-server/server.key 640 root:root", kept],
+        f"openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 | tee {key}": [
             "-server/server.key another key",
             "+server/server.key of {fingerprint}",
         ],
     }
     for script, wanted in changes.items():
-        before, fingerprint = watched.stage.photographs(NODE), watched.fingerprint
+        before, fingerprint = watched.photograph(), watched.fingerprint
         watched.by_hand(script)
         row = watched.observe()
 
         expected = [line.format(fingerprint=fingerprint) for line in wanted]
-        assert differences(row) == {TLS: expected}
+        assert differences(row) == {watched.tls: expected}, script
         assert condition(row, "Encrypted")["status"] == "true"
 
         watched.repair()
 
+        watched.assert_new_pair(fingerprint)
+        assert [text for text in watched.trace(before) if watched.tls not in text] == [], script
+        modes = watched.by_hand(f"stat -c '%U:%G %a' {key}")
+        assert modes.strip() == f"root:{group} 640"
+    watched.uninstall()
+
+
+def test_certificates_that_were_deleted_under_a_running_server_come_again(
+    watched: Watched,
+) -> None:
+    bare = watched.photograph_without_addon
+    every = [
+        "+server/server.crt",
+        *("+server/server.key", "+server/root.crt"),
+        *("+client/client.crt", "+client/client.key", "+client/root.crt"),
+    ]
+    no_pair = [
+        "-server/server.crt no certificate",
+        "+server/server.crt issued by the panel",
+        "-client/client.crt no certificate",
+        "+client/client.crt issued by the panel",
+        "-server/root.crt no authority",
+        "+server/root.crt of this environment",
+        "-client/root.crt no authority",
+        "+client/root.crt of this environment",
+    ]
+    changes = {
+        f"rm -rf {watched.tls}": every,
+        f"rm {watched.tls}/server": every,
+        f"rm -rf {watched.tls}/generations": no_pair,
+        f"rm {watched.tls}/server/server.crt": no_pair[:2],
+        f"rm {watched.key}": ["-server/server.key no key", "+server/server.key of {fingerprint}"],
+        f"rm {watched.tls}/client/root.crt": no_pair[-2:],
+    }
+    for script, wanted in changes.items():
+        before, fingerprint = watched.photograph(), watched.fingerprint
+        watched.by_hand(script)
         row = watched.observe()
-        assert (row.health, differences(row)) == ("ok", {})
-        assert row.observed["fingerprint"] == watched.fingerprint != fingerprint
-        assert _elsewhere(watched.stage.trace(before)) == []
-        modes = shell(watched.stage.lab, NODE, f"stat -c '%U:%G %a' {KEY}")
-        assert modes.strip() == "root:redis 640"
-    watched.stage.panel.uninstall(NODE)
 
+        expected = [line.format(fingerprint=fingerprint) for line in wanted]
+        assert differences(row) == {watched.tls: expected}, script
+        # What it has loaded it serves on.
+        assert condition(row, "Encrypted")["status"] == "true", script
 
-def _elsewhere(trace: dict[str, list[str]]) -> list[str]:
-    """What changed outside the certificates' own directory."""
-    return [text for told in trace.values() for text in told if TLS not in text]
+        watched.repair()
+
+        watched.assert_new_pair(fingerprint)
+        assert [text for text in watched.trace(before) if watched.tls not in text] == [], script
+    watched.uninstall()
+    assert watched.trace(bare) == []
 
 
 def test_a_certificate_replaced_by_hand_is_found_by_handshake(watched: Watched) -> None:
     watched.observe()
-    ours = watched.fingerprint
-    watched.by_hand(f"{MADE_UP}; {PUT}; {LOAD}")
+    watched.by_hand(watched.another_pair_loaded())
     theirs = watched.fingerprint
     row = watched.observe()
 
     assert row.observed["fingerprint"] == theirs
     assert condition(row, "Encrypted")["reason"] == "ChainInvalid"
     assert differences(row) == {
-        TLS: [f"-server/server.crt {theirs}", "+server/server.crt issued by the panel"]
+        watched.tls: [f"-server/server.crt {theirs}", "+server/server.crt issued by the panel"]
     }
 
     watched.repair()
     ours = watched.fingerprint
     assert watched.observe().observed["fingerprint"] == ours
     # Loaded, and the files put back: now only the wire tells.
-    keep = f"cp {CERTIFICATE} /tmp/ours.crt; cp {KEY} /tmp/ours.key"
-    back = f"cat /tmp/ours.crt >{CERTIFICATE}; cat /tmp/ours.key >{KEY}; rm /tmp/ours.*"
-    watched.by_hand(f"{keep}; {MADE_UP}; {PUT}; {LOAD}; {back}")
-    before = watched.stage.photographs(NODE)
+    before = watched.photograph()
+    watched.by_hand(watched.another_pair_loaded(kept=True))
     row = watched.observe()
 
     served = row.observed["fingerprint"]
     assert served not in {ours, theirs}
     assert differences(row) == {
-        RUNNING: [f"-served certificate {served}", f"+{CERTIFICATE} {ours}"]
+        RUNNING: [f"-served certificate {served}", f"+{watched.certificate} {ours}"]
     }
 
     watched.repair()
 
     row = watched.observe()
     assert (row.health, row.observed["fingerprint"]) == ("ok", ours)
-    assert not watched.stage.trace(before)
-    watched.stage.panel.uninstall(NODE)
+    assert watched.trace(before) == []
+    watched.uninstall()
 
 
-def test_an_accepted_change_becomes_the_wanted_one(watched: Watched) -> None:
-    lab, node = watched.stage.lab, watched.stage.panel.nodes[NODE]
-    cli(lab, NODE, "CONFIG", "SET", "tls-auth-clients", "no")
-    watched.observe()
-
+def accept(watched: Watched) -> dict[str, str]:
+    """Take what was found for wanted; return the settings then."""
+    node = watched.stage.panel.nodes[watched.name]
     run = drift_accept(actor=ANNA, group=node.group, addon="encryption", node=node.pk)
     run_drive(run=run.pk)
     run.refresh_from_db()
     run_confirm(actor=ANNA, run=run)
     run_drive(run=run.pk)
     run.refresh_from_db()
+    return dict(succeeded(run).spec)
 
-    assert succeeded(run).spec["tls_auth_clients"] == "no"
+
+def test_an_accepted_change_becomes_the_wanted_one(watched: Watched) -> None:
+    watched.by_hand(watched.config_set("tls-auth-clients", "no"))
+    before, file = watched.photograph(), watched.lines()
+    watched.observe()
+
+    assert accept(watched)["tls_auth_clients"] == "no"
+
     row = watched.observe()
     assert (row.health, row.installation.spec["tls_auth_clients"]) == ("ok", "no")
-    assert config_of(lab, NODE, "tls-auth-clients") == {"tls-auth-clients": "no"}
-    assert "tls-auth-clients no" in shell(lab, NODE, "cat /etc/redis/redis.conf")
-    watched.stage.panel.uninstall(NODE)
+    lab = watched.stage.lab
+    assert config_of(lab, watched.name, "tls-auth-clients") == {"tls-auth-clients": "no"}
+    assert set(watched.lines()) ^ set(file) == {"tls-auth-clients optional", "tls-auth-clients no"}
+    assert [text for text in watched.trace(before) if watched.file not in text] == []
+    watched.uninstall()
+
+
+def test_a_line_that_was_deleted_comes_again(watched: Watched) -> None:
+    bare, before, file = watched.photograph_without_addon, watched.photograph(), watched.lines()
+    watched.by_hand(f"sed -i '/^tls-auth-clients /d' {watched.file}")
+    row = watched.observe()
+
+    assert differences(row) == {watched.file: ["+tls-auth-clients optional"]}
+
+    watched.repair()
+
+    row = watched.observe()
+    assert (row.health, differences(row)) == ("ok", {})
+    assert sorted(watched.lines()) == sorted(file)
+    assert [text for text in watched.trace(before) if watched.file not in text] == []
+    watched.uninstall()
+    assert watched.trace(bare) == []
+
+
+def test_a_port_that_nobody_accepted_keeps_an_uninstall_from_leaving_it_alone(
+    watched: Watched,
+) -> None:
+    bare = watched.photograph_without_addon
+    watched.by_hand(f"sed -i 's/^tls-port .*/tls-port 6390/' {watched.file}")
+
+    run = watched.stage.panel.run(watched.name, "uninstall", {})
+
+    assert refused(run) == "TlsPortChanged"
+    watched.repair()
+    watched.uninstall()
+    assert watched.trace(bare) == []
+
+
+def test_an_accepted_port_takes_its_rule_along(watched: Watched) -> None:
+    bare = watched.photograph_without_addon
+    watched.by_hand(watched.listen_on(6390))
+    before, fingerprint = watched.photograph(), watched.fingerprint
+    row = watched.observe()
+
+    assert differences(row) == {
+        watched.file: ["-tls-port 6390", "+tls-port 6380"],
+        RUNNING: ["-tls-port 6390", "+tls-port 6380"],
+    }
+    assert condition(row, "Encrypted")["status"] == "false"
+
+    assert accept(watched)["tls_port"] == 6390
+
+    row = watched.observe()
+    assert (row.health, differences(row)) == ("ok", {})
+    assert watched.stage.speaks_tls(watched.name, port=6390)
+    assert watched.fingerprint == fingerprint
+    firewall = ("firewall: ", *watched.firewall_files)
+    assert [t for t in watched.trace(before) if not any(each in t for each in firewall)] == []
+    watched.uninstall()
+    assert watched.trace(bare) == []
 
 
 def test_a_node_out_of_reach_is_unknown_and_what_was_seen_stays(watched: Watched) -> None:
     seen = watched.observe()
-    watched.by_hand("systemctl stop redis-server")
+    watched.by_hand(f"systemctl stop {watched.service}")
     row = watched.observe()
 
     assert (row.health, condition(row, "Reached")["status"]) == ("bad", "false")
 
-    watched.by_hand("systemctl start redis-server")
+    watched.by_hand(f"systemctl start {watched.service}")
     seen = watched.observe()
     assert seen.health == "ok"
-    watched.stage.lab.cut(NODE)
+    watched.stage.lab.cut(watched.name)
     try:
         row = watched.observe()
     finally:
-        watched.stage.lab.mend(NODE)
+        watched.stage.lab.mend(watched.name)
 
     assert (row.health, condition(row, "Reached")["status"]) == ("unknown", "unknown")
     assert (row.observed, row.observed_at) == (seen.observed, seen.observed_at)
     assert condition(row, "Encrypted") == condition(seen, "Encrypted")
     assert watched.observe().health == "ok"
-    watched.stage.panel.uninstall(NODE)
+    watched.uninstall()

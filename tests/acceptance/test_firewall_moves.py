@@ -14,6 +14,7 @@ from addons.encryption.steps.firewall import FirewallRules
 from addons.session import NodeSession
 from instances.nodeconf.command import Command, Result
 from instances.nodeconf.firewall import FirewallChange, FirewallTexts, Rule
+from instances.nodeconf.firewall.none import NoFirewall
 from tests.acceptance.outside import reachable
 from tests.acceptance.panel import said, unchanged
 from tests.acceptance.photograph import shell
@@ -50,21 +51,27 @@ class MemoryBackend:
 
 @pytest.fixture
 def backends(monkeypatch: pytest.MonkeyPatch) -> dict[str, MemoryBackend]:
-    found = {name: MemoryBackend(name) for name in ("nftables", "ufw", "none")}
-    monkeypatch.setattr(firewall, "BACKENDS", found)
+    found = {name: MemoryBackend(name) for name in ("nftables", "ufw")}
+    monkeypatch.setattr(firewall, "BACKENDS", found | {"none": NoFirewall()})
     return found
 
 
-def node(backends: dict[str, MemoryBackend], *tools: str) -> NodeSession:
+def node(
+    backends: dict[str, MemoryBackend], *tools: str, now: str = "ufw", begun: str = ""
+) -> NodeSession:
+    """A node with one firewall in force, and one that a killed attempt has met."""
+
     def run_all(commands: Sequence[Command]) -> list[Result]:
         for command in commands:
             backends[command.argv[0]].ports = set(json.loads(command.argv[1]))
         return []
 
     facts = SimpleNamespace(
-        firewall=SimpleNamespace(backend="", complete=False), tools=frozenset(tools)
+        firewall=SimpleNamespace(backend=now, complete=False), tools=frozenset(tools)
     )
-    return cast("NodeSession", SimpleNamespace(facts=facts, host=SimpleNamespace(run_all=run_all)))
+    brief = SimpleNamespace(begun={"firewall": {"backend": begun}} if begun else {})
+    host = SimpleNamespace(run_all=run_all)
+    return cast("NodeSession", SimpleNamespace(brief=brief, facts=facts, host=host))
 
 
 def moved(wanted: Sequence[Rule], *, to: str = "ufw", former: str = "nftables") -> FirewallRules:
@@ -108,10 +115,38 @@ def test_the_rules_of_a_firewall_that_is_only_switched_off_stay(
     backends: dict[str, MemoryBackend],
 ) -> None:
     backends["nftables"].ports = {6380}
-    host, step = node(backends, "nft"), moved([OLD], to="none")
+    host, step = node(backends, "nft", now="none"), moved([OLD], to="none")
 
     assert step.satisfied(step.inspect(host)) is not None
     assert backends["nftables"].ports == {6380}
+
+
+def test_a_takeover_takes_the_rules_out_of_the_firewall_that_the_killed_attempt_met(
+    backends: dict[str, MemoryBackend],
+) -> None:
+    backends["nftables"].ports = {6380}
+    host = node(backends, "nft", "ufw", begun="nftables")
+    step = FirewallRules([NEW], previous=(), prefix="redoubt:encryption:1:", backend="ufw")
+    state = step.inspect(host)
+
+    step.apply(host, state)
+
+    assert (backends["nftables"].ports, backends["ufw"].ports) == (set(), {7443})
+
+    step.undo(host, state)
+
+    assert (backends["nftables"].ports, backends["ufw"].ports) == (set(), set())
+
+
+def test_an_uninstall_looks_also_where_the_firewall_is_now(
+    backends: dict[str, MemoryBackend],
+) -> None:
+    backends["ufw"].ports = {6380}
+    host, step = node(backends, "nft", "ufw"), moved((), to="nftables")
+
+    step.apply(host, step.inspect(host))
+
+    assert backends["ufw"].ports == set()
 
 
 NFTABLES = """

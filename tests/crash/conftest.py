@@ -71,3 +71,16 @@ class TestNode:
 
     def state(self) -> NodeState:
         return read_state(self.lab, self.host.name)
+
+
+def registered(lab: Lab, name: str) -> TestNode:
+    """Register a node that a test module has added to the lab, in an environment of its own."""
+    host = next(each for each in lab.nodes() if each.name == name)
+    key = Secret(Path(host.identity).read_text())
+    credential_create(actor=ACTOR, name="lab", private_key=key)
+    environment = environment_create(actor=ACTOR, name="crash")
+    group = group_create(actor=ACTOR, environment=environment, name=name)
+    request = NodeRequest(address=host.address, name=name, host_key=host.host_key)
+    node = node_register(actor=ACTOR, group=group, request=request)
+    node_look(node=node.pk)
+    return TestNode(lab, host, node)

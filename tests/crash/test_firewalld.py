@@ -1,22 +1,12 @@
 """A takeover on firewalld, which cannot list the tags of our rules: the known ones are passed."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from addons.models import Run
-from instances.looks import node_look
-from instances.secret import Secret
-from instances.services import (
-    NodeRequest,
-    credential_create,
-    environment_create,
-    group_create,
-    node_register,
-)
 from lab import Lab, NodeSpec
-from tests.crash.conftest import ACTOR, TestNode
+from tests.crash.conftest import TestNode, registered
 from tests.crash.killing import drive_until
 from tests.crash.node_state import closed
 from tests.crash.test_kill import assert_encrypted, install, take_over, uninstall
@@ -36,15 +26,7 @@ def lab(crash_lab: Lab) -> Iterator[Lab]:
 
 @pytest.fixture
 def node(lab: Lab, transactional_db: None) -> TestNode:
-    host = next(each for each in lab.nodes() if each.name == HOST)
-    key = Secret(Path(host.identity).read_text())
-    credential_create(actor=ACTOR, name="lab", private_key=key)
-    environment = environment_create(actor=ACTOR, name="crash")
-    group = group_create(actor=ACTOR, environment=environment, name=HOST)
-    request = NodeRequest(address=host.address, name=HOST, host_key=host.host_key)
-    registered = node_register(actor=ACTOR, group=group, request=request)
-    node_look(node=registered.pk)
-    return TestNode(lab, host, registered)
+    return registered(lab, HOST)
 
 
 def zones(node: TestNode) -> str:

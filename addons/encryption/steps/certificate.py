@@ -110,10 +110,15 @@ class IssueCertificates(_Certificates):
                 state["client"]["fingerprint_sha256"],
             )
         begun = "certificate" in node.brief.begun
-        self.replaces = bool(state["generation"] and (state["reasons"] or begun))
+        loaded = state["generation"] or self._was_here(node)
+        self.replaces = bool(loaded and (state["reasons"] or begun))
         in_the_way = [*state["strangers"], *self._of_another(node, state)]
         self.problems = tuple(self._in_the_way(node, each) for each in in_the_way)
         return state
+
+    def _was_here(self, node: NodeSession) -> bool:
+        """Say whether the server has loaded what the panel put here, though it be deleted since."""
+        return node.brief.baseline.get("certificate", {}).get("directory") == self.layout.directory
 
     @staticmethod
     def _progress(node: NodeSession, state: State) -> tuple[bool, bool]:
@@ -267,12 +272,13 @@ def merge_certificates(first: State, later: State) -> State:
 
 
 def fingerprints_on_file(node: NodeSession, layout: Layout) -> tuple[str, str]:
-    """Return the fingerprints of the server's and the client's certificate in their files."""
-    server, client = node.host.read_files([layout.certificate, layout.client_certificate])
-    return (
-        read_certificate(server.content or b"").fingerprint_sha256,
-        read_certificate(client.content or b"").fingerprint_sha256,
-    )
+    """Return the fingerprints of the server's and the client's certificate in their files.
+
+    Empty where there is no certificate: what the server has loaded outlives its file.
+    """
+    read = node.host.read_files([layout.certificate, layout.client_certificate])
+    server, client = ((_facts(each.content) or {}) for each in read)
+    return server.get("fingerprint_sha256", ""), client.get("fingerprint_sha256", "")
 
 
 def _short(fingerprint: str) -> str:

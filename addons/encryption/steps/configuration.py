@@ -49,12 +49,19 @@ def install_directives(wanted: Mapping[str, str | None], server: ServerFacts) ->
     return rewrite
 
 
-def restore_directives(baseline: Mapping[str, Any]) -> Rewrite:
-    """Return the rewriting that leads back to what stood there before the add-on."""
+def restore_directives(
+    baseline: Mapping[str, Any], *, accepted: Mapping[str, str | None] | None = None
+) -> Rewrite:
+    """Return the rewriting that leads back to what stood there before the add-on.
+
+    Args:
+        baseline: Of the edits that led here.
+        accepted: Directives that are wanted by now, though an operator may have written them.
+    """
 
     @lru_cache(maxsize=4)
     def rewrite(content: bytes) -> Rewritten:
-        restored = restore(content, dict(baseline))
+        restored = restore(content, dict(baseline), accepted=accepted or {})
         return Rewritten(restored.content, {}, tuple(restored.left))
 
     return rewrite

@@ -82,12 +82,25 @@ class FirewallRules(Settled):
 
     def _parts(self, node: NodeSession, name: str, rules: Sequence[Rule]) -> list[_Part]:
         """Return the rules by backend: all of them in this one, none in the other."""
-        others = {self._name, self._former} - {name}
+        others = sorted(self._where(node) - {name, NO_FIREWALL})
         parts: list[_Part] = [(name, rules), *((each, ()) for each in others)]
         return [part for part in parts if part[1] or _is_there(node, part[0])]
 
+    def _where(self, node: NodeSession) -> set[str]:
+        """Return the backends in which rules of ours may stand.
+
+        An operator may have changed to another one while nobody drove the run: what the killed
+        attempt put there is in the one of then, and the baseline, which that attempt recorded, does
+        not tell where the takeover put it.
+        """
+        now = node.facts.firewall.backend
+        if self._name == now == NO_FIREWALL and self._previous:
+            return set()
+        begun = node.brief.begun.get("firewall", {}).get("backend", NO_FIREWALL)
+        return {self._name, self._former, begun, now}
+
     def _out_of_hand(self, node: NodeSession) -> Sequence[str]:
-        gone = [each for each in {self._name, self._former} if not _is_there(node, each)]
+        gone = [each for each in sorted(self._where(node)) if not _is_there(node, each)]
         return [
             f"{each}, by which Redoubt opened the port before, is no longer installed: what its "
             "files keep of that rule stays there."
@@ -109,7 +122,7 @@ class FirewallRules(Settled):
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied where nothing blocks the port, or the rules stand."""
-        if state["backend"] == NO_FIREWALL:
+        if state["backend"] == NO_FIREWALL and not state["changes"]:
             return Reason("NoFirewall", "no firewall filters here, so no rule is needed")
         if state["changes"]:
             return None
