@@ -41,7 +41,7 @@ _MISSING = {
     "firewalld": ["+in force: zone public: {rich}"],
 }
 _MISSING_AT_BOOT = {
-    "nftables": ['+/etc/nftables.conf: tcp dport 6380 accept comment "{tag}"'],
+    "nftables": ['+/etc/nftables.conf: inet filter input: tcp dport 6380 accept comment "{tag}"'],
     "iptables": [f"+/etc/iptables/rules.v4: {_IPTABLES}"],
     "firewalld": ["+permanent: zone public: {rich}"],
 }

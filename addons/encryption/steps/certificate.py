@@ -95,8 +95,8 @@ class IssueCertificates(_Certificates):
         state["arrived"], state["half"] = self._progress(node, state)
         changed = changed_since(state, known=known, trusted=self._issuer.trusted, group=self._group)
         unfit = [
-            *self._why(state["server"], self._server_request(node), now, known),
-            *self._why(state["client"], self._issuer.client_request(node.name), now, known),
+            *self._why(state, "server", self._server_request(node), now, known),
+            *self._why(state, "client", self._issuer.client_request(node.name), now, known),
         ]
         state["changed"] = [[line.kind, line.text] for line in changed]
         state["unfit"] = [reason.message for reason in unfit if reason.code not in _AGES]
@@ -148,13 +148,19 @@ class IssueCertificates(_Certificates):
 
     def _why(
         self,
-        found: dict[str, Any] | None,
+        state: State,
+        which: str,
         request: LeafRequest,
         now: datetime,
         known: Mapping[str, str],
     ) -> list[Reason]:
-        """Say why a certificate does not do; one that is not ours need not be judged further."""
-        facts = LeafFacts.from_json(found) if found else None
+        """Say why a certificate does not do; one that is not ours need not be judged further.
+
+        Neither does one that is gone from where it was: as a difference that is told already.
+        """
+        facts = LeafFacts.from_json(state[which]) if state[which] else None
+        if facts is None and state["generation"]:
+            return []
         if facts is not None and facts.fingerprint_sha256 not in known:
             return []
         return self._issuer.why_reissue(facts, request, now)
