@@ -5,9 +5,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, F, Min, Q, QuerySet, Value
 from django.db.models.functions import Concat
 
@@ -16,6 +17,12 @@ from addons.models import Installation, NodeInstallation
 from instances.models import Node, NodeGroup
 
 _Health = NodeInstallation.Health
+LOOKS_MISSED = 4
+"""After so many intervals without an observation, what was good is not known to be so any more."""
+LEAST = timedelta(minutes=30)
+UNWATCHED = timedelta(days=1)
+"""How long an observation counts where watching is switched off: somebody looks now and then."""
+
 _HEALTH = {"true": _Health.OK, "false": _Health.BAD, "unknown": _Health.UNKNOWN}
 
 
@@ -31,17 +38,30 @@ def ending(observed: Mapping[str, Any]) -> datetime | None:
     return datetime.fromisoformat(moment) if moment else None
 
 
+def counts_since(now: datetime) -> datetime:
+    """Return from when on an observation counts: what was good before that is unknown."""
+    interval: timedelta = settings.OBSERVE_INTERVAL
+    return now - (max(LOOKS_MISSED * interval, LEAST) if interval else UNWATCHED)
+
+
 def as_wanted(now: datetime) -> Q:
-    """Return the condition of rows that were verified with the wanted settings and still hold.
+    """Return the condition of rows that were verified lately, and still hold.
 
     Args:
         now: A certificate that ends by then has expired.
     """
+    return _holds(now) & Q(observed_at__gt=counts_since(now))
+
+
+def _holds(now: datetime) -> Q:
     return Q(health=_Health.OK) & (Q(not_after=None) | Q(not_after__gt=now))
 
 
 def not_as_wanted(now: datetime) -> Q:
-    """Return the condition of rows that were seen otherwise, or whose certificate has expired."""
+    """Return the condition of rows that were seen otherwise, or whose certificate has expired.
+
+    Neither grows old: nobody has seen that it is better by now.
+    """
     return Q(health=_Health.BAD) | Q(health=_Health.OK, not_after__lte=now)
 
 
@@ -87,6 +107,9 @@ def fleet_parts(addon: str, now: datetime) -> list[QuerySet[Any, Any]]:
         rows.filter(health=_Health.OK, not_after__lte=now)
         .exclude(installation__in=others.values("pk"))
         .values(kind=Value("expired")),
+        rows.filter(_holds(now), observed_at__lte=counts_since(now))
+        .exclude(installation__in=others.values("pk"))
+        .values(kind=Value("stale")),
     )
     return [each.annotate(number=Count("pk")).values_list("kind", "number") for each in parts]
 
@@ -101,7 +124,7 @@ def fleet_counts(found: Mapping[str, int]) -> Counts:
     expired = found.get("expired", 0)
     return Counts(
         installed=sum(own.values()),
-        verified=own[_Health.OK] - expired,
+        verified=own[_Health.OK] - expired - found.get("stale", 0),
         bad=own[_Health.BAD] + expired,
     )
 

@@ -118,15 +118,19 @@ class NodeInstallation(models.Model):
         ]
         indexes = [
             models.Index(fields=["health", "not_after"], name="installed_by_health"),
+            models.Index(
+                fields=["health", "observed_at", "not_after", "installation"],
+                name="installed_by_age",
+            ),
             models.Index(fields=["checked_at"], name="installed_by_check"),
             # All that judging one node needs.
             models.Index(
-                fields=["node", "health", "not_after", "installation"],
+                fields=["node", "health", "not_after", "installation", "observed_at"],
                 name="installed_on_node",
             ),
             # All that counting a group's nodes by state needs.
             models.Index(
-                fields=["installation", "health", "not_after"],
+                fields=["installation", "health", "not_after", "observed_at"],
                 name="installed_state",
             ),
         ]

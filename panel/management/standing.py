@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
 from rich.console import Console
 
 from addons.catalogue import AddOn
+from addons.health import counts_since
 from addons.models import Installation, NodeInstallation
 from instances.models import NodeGroup
 from panel.management.terminal import table
@@ -56,7 +59,9 @@ def standing_of(group: NodeGroup, addon: AddOn) -> Standing:
     found = Installation.objects.filter(group=group, addon=addon.slug).first()
     rows = NodeInstallation.objects.filter(installation=found).defer("baseline")
     seen = {row.node_id: row for row in rows}
-    nodes = [_node(node.name, seen.get(node.pk)) for node in group.nodes.order_by("name")]
+    limit = counts_since(timezone.now())
+    there = group.nodes.order_by("name")
+    nodes = [_node(node.name, seen.get(node.pk), limit) for node in there]
     return Standing(group, addon, found, nodes)
 
 
@@ -69,7 +74,7 @@ def print_standing(console: Console, standing: Standing) -> None:
         (
             row["name"],
             condition["type"],
-            condition["status"],
+            _status(condition, row),
             condition["message"],
             str(row["observed_at"] or "never"),
         )
@@ -79,8 +84,9 @@ def print_standing(console: Console, standing: Standing) -> None:
     console.print(table("NODE", "CONDITION", "STATUS", "MESSAGE", "OBSERVED", rows=lines))
 
 
-def _node(name: str, row: NodeInstallation | None) -> dict[str, Any]:
+def _node(name: str, row: NodeInstallation | None, limit: datetime) -> dict[str, Any]:
     return {
+        "stale": bool(row and row.observed_at and row.observed_at <= limit),
         "name": name,
         "observed": row.observed if row else {},
         "conditions": row.conditions if row else [],
@@ -91,4 +97,11 @@ def _node(name: str, row: NodeInstallation | None) -> dict[str, Any]:
 
 def _well(row: Mapping[str, Any]) -> bool:
     conditions = row["conditions"]
-    return bool(conditions) and all(each["status"] == "true" for each in conditions)
+    good = bool(conditions) and all(each["status"] == "true" for each in conditions)
+    return good and not row["stale"]
+
+
+def _status(condition: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """Return a condition's status; what was good too long ago is not known to be."""
+    stale = row["stale"] and condition["status"] == "true"
+    return "unknown" if stale else str(condition["status"])

@@ -15,6 +15,7 @@ from addons.expiry import (
     near,
     seen_on,
 )
+from addons.health import counts_since
 from addons.models import Authority, Certificate, NodeInstallation
 from addons.pki.facts import read_certificate
 from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown
@@ -245,7 +246,9 @@ def _leaf(certificate: Certificate, row: NodeInstallation | None, now: datetime)
     if not found:
         seen, other = Shown(UNKNOWN, "Not observed"), ""
     elif found == certificate.fingerprint:
-        seen, other = Shown(OK, "Served" if server else "In place", at=at), ""
+        fresh = at is not None and at > counts_since(now)
+        word = "Served" if server else "In place"
+        seen, other = Shown(OK if fresh else UNKNOWN, word, at=at), ""
     else:
         seen, other = Shown(BAD, "Another one", at=at), found
     return Leaf(certificate, ending_shown(certificate.not_after, now), seen, other)

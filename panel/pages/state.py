@@ -8,9 +8,11 @@ from typing import Any
 from django.utils import timezone
 
 from addons.engine.conditions import decisive
+from addons.health import counts_since
 from addons.models import Installation, NodeInstallation, Run, RunNode
 from instances.models import Node
 from instances.reached import NO_ANSWER
+from panel.pages.ages import age
 
 OK, WAIT, BAD, RUN, UNKNOWN = "ok", "wait", "bad", "run", "unknown"
 _GRAVITY = (BAD, WAIT, UNKNOWN, RUN, OK)
@@ -63,16 +65,19 @@ def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
 
     It says in words what `addons.health` says in SQL.
     """
-    at, condition = row.observed_at, decisive(row.conditions)
+    now, at, condition = timezone.now(), row.observed_at, decisive(row.conditions)
     if at is None or condition is None:
         return Shown(UNKNOWN, "Not observed")
     if condition["status"] != "true":
         kind = BAD if condition["status"] == "false" else UNKNOWN
         return Shown(kind, _worded(condition), str(condition["message"]), at)
-    if row.not_after and row.not_after <= timezone.now():
+    if row.not_after and row.not_after <= now:
         return Shown(BAD, "Expired", "The certificate that was seen has ended since.", at)
     if row.observed_generation < installation.generation:
         return Shown(UNKNOWN, "Not observed", "The settings have changed since.", at)
+    if at <= counts_since(now):
+        why = "It was as wanted then; nobody has looked since."
+        return Shown(UNKNOWN, f"Seen {age(now - at)}", why, at)
     return Shown(OK, "Verified", str(condition["message"]), at)
 
 

@@ -132,7 +132,9 @@ def observed(
 ) -> NodeInstallation:
     """Return what was seen of encryption on a node: mostly right, some wrong, some nothing."""
     fate = chance.random()
-    at = now - timedelta(seconds=chance.randint(300, 30 * 86400))
+    # A watch that runs; a few nodes it has not come to for long.
+    late = chance.random() < 0.01
+    at = now - timedelta(seconds=chance.randint(*((86400, 30 * 86400) if late else (5, 900))))
     row = NodeInstallation(installation=installation, node=of, baseline=_baseline())
     if fate < 0.03:
         return row

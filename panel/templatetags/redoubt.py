@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from panel.pages.ages import age
 from panel.pages.attention import SOON
 from panel.pages.board import title_of
 from panel.pages.state import Shown, worded
@@ -20,7 +21,6 @@ from panel.pages.state import Shown, worded
 register = template.Library()
 
 _PATHS = re.compile(r"<(?:path|circle|rect|line)\b[^>]*/>")
-_UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 @lru_cache(maxsize=256)
@@ -69,16 +69,6 @@ def ago(at: datetime | str | None, never: str = "never") -> SafeString:
         exact.strftime("%Y-%m-%d %H:%M:%S %Z"),
         age(timezone.now() - at),
     )
-
-
-def age(passed: timedelta) -> str:
-    """Return a duration in its largest unit, as `ago` shows it; the future as ``in ..``."""
-    seconds = int(passed.total_seconds())
-    for length, unit in _UNITS:
-        if abs(seconds) >= length:
-            count = f"{abs(seconds) // length} {unit}"
-            return f"{count} ago" if seconds > 0 else f"in {count}"
-    return "now"
 
 
 @register.simple_tag

@@ -6,8 +6,18 @@ from itertools import product
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
-from addons.health import Counts, as_wanted, health_of, installed, not_as_wanted
+from addons.health import (
+    Counts,
+    as_wanted,
+    counts_since,
+    fleet_counts,
+    fleet_parts,
+    health_of,
+    installed,
+    not_as_wanted,
+)
 from addons.models import NodeInstallation
 from instances.models import Machine, Node
 from instances.reached import Reached, reached
@@ -19,19 +29,20 @@ UNSURE = condition("unknown", "Stuck", "The last run neither reached its goal.")
 
 
 def test_health_in_sql_is_health_in_words(world: World) -> None:
-    group = world.group("shop", "cache", nodes=12)
+    group = world.group("shop", "cache", nodes=24)
     installation = world.installed(group)
     now = timezone.now()
     ends = (None, now - timedelta(days=1), now + timedelta(days=1))
-    found = product([[], [VERIFIED], [VERIFIED, WRONG], [VERIFIED, UNSURE]], ends)
-    for node, (conditions, end) in zip(group.nodes.all(), found, strict=True):
+    times = (now, counts_since(now) - timedelta(seconds=1))
+    found = product([[], [VERIFIED], [VERIFIED, WRONG], [VERIFIED, UNSURE]], ends, times)
+    for node, (conditions, end, at) in zip(group.nodes.all(), found, strict=True):
         NodeInstallation.objects.create(
             installation=installation,
             node=node,
             conditions=conditions,
             health=health_of(conditions),
             not_after=end,
-            observed_at=now,
+            observed_at=at,
             observed_generation=1,
         )
     good = set(installed().filter(as_wanted(now)))
@@ -39,6 +50,31 @@ def test_health_in_sql_is_health_in_words(world: World) -> None:
     for row in NodeInstallation.objects.select_related("installation"):
         kind = "ok" if row in good else "bad" if row in bad else "unknown"
         assert row_shown(row, row.installation).kind == kind, (row.conditions, row.not_after)
+    found_parts = {kind: number for part in fleet_parts("encryption", now) for kind, number in part}
+    counts = fleet_counts(found_parts)
+    assert (counts.installed, counts.verified, counts.bad) == (24, len(good), len(bad))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "counts"), [(15, 60), (5, 30), (1, 30), (120, 480), (0, 24 * 60)]
+)
+def test_what_was_good_is_unknown_after_a_few_missed_looks(
+    minutes: int, counts: int, settings: Settings, world: World, signed_in: Client
+) -> None:
+    settings.OBSERVE_INTERVAL = timedelta(minutes=minutes)
+    installation = world.installed(world.group("shop", "cache"), VERIFIED, WRONG)
+    rows = NodeInstallation.objects.filter(installation=installation)
+    for late, seen in ((-1, ["ok", "bad"]), (1, ["unknown", "bad"])):
+        rows.update(observed_at=timezone.now() - timedelta(minutes=counts + late))
+        shown = [row_shown(row, row.installation) for row in rows.order_by("pk")]
+        assert [each.kind for each in shown] == seen
+        counted = signed_in.get("/").context["counts"]
+        assert (counted.verified, counted.bad) == (seen.count("ok"), 1)
+    assert shown[0].word.startswith("Seen ")
+    assert shown[0].at
+    found = signed_in.get("/nodes/?encryption=unknown").content.decode()
+    assert shown[0].word in found
+    assert "cache-1" not in signed_in.get("/nodes/?encryption=verified").content.decode()
 
 
 def test_each_node_is_in_one_state_in_sql_and_in_words(world: World) -> None:
