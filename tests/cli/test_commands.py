@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -494,6 +495,10 @@ def test_the_status_is_what_was_last_observed(call: Call, cache: NodeGroup) -> N
     node = said.json()["nodes"][0]
     assert (node["name"], node["observed"]) == ("redis-1", {"tls_port": 6380})
     assert node["conditions"][0]["type"] == "Encrypted"
+    NodeInstallation.objects.update(observed_at=timezone.now() - timedelta(days=2))
+    stale = call("addon", "status", "shop", "cache", "encryption")
+    assert stale.status == 1
+    assert "unknown" in stale.out
 
 
 # Runs.
