@@ -1,4 +1,4 @@
-"""Reads of who spoke plaintext: how well that is known of a group, and from where they came."""
+"""Reads of who spoke plaintext to a group or a node, and how well that is known."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,9 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.db.models import Count, F, Max, Min, Q, QuerySet, Sum
 
-from addons.encryption.models import PlainPort, PlaintextClient
+from addons.encryption.models import PlaintextClient
 from addons.models import NodeInstallation
 from instances.models import Node, NodeGroup
+
+Place = NodeGroup | Node
 
 SLUG = "encryption"
 _OPEN = Q(node__plain_port__port__gt=0)
@@ -20,7 +22,7 @@ _THERE = Q(last_seen=F("node__plain_port__sampled_at"))
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """How well it is known who speaks plaintext to the nodes of a group.
+    """How well it is known who speaks plaintext to the nodes of a group, or to one node.
 
     Args:
         nodes: With encryption on them: those are sampled.
@@ -51,7 +53,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An address from which somebody spoke plaintext to nodes of a group.
+    """An address from which somebody spoke plaintext.
 
     Args:
         nodes: To which, by name.
@@ -76,7 +78,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Who spoke plaintext to a group of late, and how well that is known.
+    """Who spoke plaintext of late, and how well that is known.
 
     Args:
         days: How far back ``total`` and ``callers`` go.
@@ -90,27 +92,23 @@ class Evidence:
     callers: Sequence[Caller]
 
 
-def plaintext_evidence(
-    group: NodeGroup, *, now: datetime, days: int = 7, most: int = 20
-) -> Evidence:
-    """Return who spoke plaintext to a group of late, in four queries.
+def plaintext_evidence(place: Place, *, now: datetime, days: int = 7, most: int = 20) -> Evidence:
+    """Return who spoke plaintext of late, in four queries.
 
     Args:
-        group: The group.
+        place: To whom.
         now: The present time.
         days: How far back.
         most: How many of them are told by address.
     """
     since = now - timedelta(days=days)
-    found = addresses_of(group, since).order_by("-last", "address")
-    return Evidence(
-        group_sampled(group), days, found.count(), callers_of(group, since, found[:most])
-    )
+    found = addresses_of(place, since).order_by("-last", "address")
+    return Evidence(sampled_of(place), days, found.count(), callers_of(place, since, found[:most]))
 
 
-def group_sampled(group: NodeGroup) -> Sampled:
-    """Return how well it is known who speaks plaintext to a group, in one query."""
-    told = _installed(group).aggregate(
+def sampled_of(place: Place) -> Sampled:
+    """Return how well it is known who speaks plaintext to a place, in one query."""
+    told = _installed(place).aggregate(
         nodes=Count("pk"),
         sampled=Count("node__plain_port"),
         open=Count("pk", filter=_OPEN),
@@ -130,19 +128,20 @@ def group_sampled(group: NodeGroup) -> Sampled:
     return Sampled(**known, interval=settings.OBSERVE_INTERVAL or None)
 
 
-def node_sampled(node: Node) -> PlainPort | None:
-    """Return what the samples of a node's plain port came to; None where there is none."""
-    return PlainPort.objects.filter(node=node).first()
+def not_looked_at(place: Place, since: datetime) -> bool:
+    """Say whether a node that is sampled has not been looked at since then."""
+    late = Q(node__looked_at=None) | Q(node__looked_at__lt=since)
+    return _installed(place).filter(late).exists()
 
 
-def addresses_of(group: NodeGroup, since: datetime) -> QuerySet[Any, Any]:
-    """Return the addresses from which somebody has spoken plaintext to a group since then.
+def addresses_of(place: Place, since: datetime) -> QuerySet[Any, Any]:
+    """Return the addresses from which somebody has spoken plaintext to a place since then.
 
     Each with ``first``, ``last``, ``met`` (samples), ``oldest`` (seconds) and ``there``: how many
     connections it had at the latest sample, None where it had gone.
     """
     return (
-        _seen(group, since)
+        _seen(place, since)
         .values("address")
         .annotate(
             first=Min("first_seen"),
@@ -154,31 +153,30 @@ def addresses_of(group: NodeGroup, since: datetime) -> QuerySet[Any, Any]:
     )
 
 
-def callers_of(
-    group: NodeGroup, since: datetime, found: Iterable[Mapping[str, Any]]
-) -> list[Caller]:
+def callers_of(place: Place, since: datetime, found: Iterable[Mapping[str, Any]]) -> list[Caller]:
     """Return a page of `addresses_of` with names, users and nodes, in the order it has."""
     shown = list(found)
-    rows = _seen(group, since).filter(address__in=[each["address"] for each in shown])
+    rows = _seen(place, since).filter(address__in=[each["address"] for each in shown])
     by_address: dict[str, list[PlaintextClient]] = defaultdict(list)
     for row in rows.select_related("node").order_by("-last_seen", "node__name"):
         by_address[row.address].append(row)
     return [_caller(each, by_address[each["address"]]) for each in shown]
 
 
-def _installed(group: NodeGroup) -> QuerySet[NodeInstallation]:
-    return NodeInstallation.objects.filter(
-        installation__group=group,
-        installation__addon=SLUG,
-        installation__generation__gt=0,
-        node__archived_at=None,
+def _installed(place: Place) -> QuerySet[NodeInstallation]:
+    rows = NodeInstallation.objects.filter(
+        installation__addon=SLUG, installation__generation__gt=0, node__archived_at=None
     )
+    if isinstance(place, Node):
+        return rows.filter(node=place)
+    return rows.filter(installation__group=place)
 
 
-def _seen(group: NodeGroup, since: datetime) -> QuerySet[PlaintextClient]:
-    return PlaintextClient.objects.filter(node__in=Node.objects.filter(group=group)).filter(
-        last_seen__gte=since
-    )
+def _seen(place: Place, since: datetime) -> QuerySet[PlaintextClient]:
+    rows = PlaintextClient.objects.filter(last_seen__gte=since)
+    if isinstance(place, Node):
+        return rows.filter(node=place)
+    return rows.filter(node__in=Node.objects.filter(group=place))
 
 
 def _caller(found: Mapping[str, Any], rows: Sequence[PlaintextClient]) -> Caller:

@@ -1,17 +1,19 @@
 """The cards of a group's Add-ons tab."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from addons.actions import INSTALL, UNINSTALL
 from addons.catalogue import Action, AddOn, all_addons
+from addons.encryption.plaintext_seen import SLUG as ENCRYPTION
 from addons.health import Observed, installation_counts
 from addons.models import Installation, NodeInstallation, Run
 from addons.selectors import installations_on, last_runs, node_installations
 from instances.models import Node, NodeGroup
 from panel.pages.drift import Drift, drift_shown
 from panel.pages.node import PATIENCE
+from panel.pages.plaintext import plaintext_shown
 from panel.pages.state import BAD, OK, UNKNOWN, Shown, row_shown, run_shown
 
 
@@ -31,6 +33,7 @@ class Card:
 
     Args:
         last: The latest run, while it says more than the state does: it works, waits, or failed.
+        plaintext: Whether somebody still speaks plaintext there; None where nobody looks.
         acts: What else can be done where it is installed, each by a preview of its own.
     """
 
@@ -43,6 +46,7 @@ class Card:
     last_shown: Shown | None
     acts: Sequence[Action]
     uninstall: Action | None
+    plaintext: Shown | None = None
 
     @property
     def mark(self) -> str:
@@ -70,7 +74,8 @@ def cards_of(group: NodeGroup, nodes: Sequence[Node], size: int, now: datetime) 
         if here and here.generation:
             lines = [_line(node, seen.get(node.pk)) for node in nodes]
             shown = _summary(counts.get(here.pk, Observed()), size, lines)
-            cards.append(_card(addon, here, shown, lines, runs.get(here.pk)))
+            card = _card(addon, here, shown, lines, runs.get(here.pk))
+            cards.append(replace(card, plaintext=_plaintext(group, addon, now)))
         else:
             cards.append(_card(addon, None, None, (), runs.get(here.pk) if here else None))
     return sorted(cards, key=lambda card: not card.installed)
@@ -95,6 +100,10 @@ def _card(
         acts=[act for slug, act in addon.actions.items() if slug not in {INSTALL, UNINSTALL}],
         uninstall=addon.actions.get(UNINSTALL),
     )
+
+
+def _plaintext(group: NodeGroup, addon: AddOn, now: datetime) -> Shown | None:
+    return plaintext_shown(group, now) if addon.slug == ENCRYPTION else None
 
 
 def _line(node: Node, row: NodeInstallation | None) -> ServedLine:

@@ -13,6 +13,7 @@ from instances.remote.host_key import fingerprint
 from panel.pages.changed import Change, changes_on
 from panel.pages.drift import Drift, drift_shown
 from panel.pages.names import action_title
+from panel.pages.plaintext import NodePlaintext, node_plaintext
 from panel.pages.state import Shown, node_shown, row_shown, run_node_shown, worded
 
 POLLING, STOP_POLLING = 200, 286
@@ -33,6 +34,7 @@ class NodePage:
         other_key: Whether it failed because the machine shows another host key than expected.
         facts: Label and value.
         changes: What Redoubt has changed on the node and would put back.
+        plaintext: Who speaks plaintext to it; None where nobody looks.
         pending: Whether a look has not come back: the page asks again by itself.
     """
 
@@ -49,6 +51,7 @@ class NodePage:
     changes: Sequence[Change]
     certificates: Sequence[Certificate]
     runs: Sequence[tuple[Run, str, Shown]]
+    plaintext: NodePlaintext | None
     pending: bool
 
     @property
@@ -84,6 +87,7 @@ def node_page(node: Node, *, asked: datetime | None, now: datetime) -> NodePage:
         changes=changes_on(node, rows),
         certificates=list(certificates_of(node)[:CERTIFICATES]),
         runs=_runs(node),
+        plaintext=node_plaintext(node, now),
         pending=_pending(node, asked, now),
     )
 

@@ -4,15 +4,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from addons.encryption.plaintext_seen import Caller, Sampled, addresses_of, group_sampled
+from addons.encryption.plaintext_seen import (
+    Caller,
+    Sampled,
+    addresses_of,
+    callers_of,
+    sampled_of,
+)
+from addons.encryption.remembering import KEPT
 from instances.models import Node, NodeGroup
 from instances.selectors import servers_at
 from panel.pages.state import OK, UNKNOWN, WAIT, Shown
 
 LATELY = timedelta(days=1)
-NAMES = 3
+NAMES, LINES = 3, 6
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"))
 _DOES = {"pubsub": "subscribes", "replica": "replicates", "monitor": "monitors"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlaintextPage:
+    """How well it is known who speaks plaintext to a group.
+
+    Args:
+        shown: Whether anybody does, in a few words.
+        often: How often a sample is taken, in words; empty where only when somebody asks.
+    """
+
+    sampled: Sampled
+    shown: Shown
+    often: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +58,31 @@ class CallerLine:
     more_nodes: int
 
 
+@dataclass(frozen=True, slots=True)
+class NodePlaintext:
+    """Who speaks plaintext to one node.
+
+    Args:
+        lines: The latest addresses, few enough for a page of something else.
+        more: Whether there are more of them.
+    """
+
+    shown: Shown
+    lines: Sequence[CallerLine]
+    more: bool
+
+
+def plaintext_page(group: NodeGroup, now: datetime) -> PlaintextPage:
+    """Collect the head of a group's list."""
+    sampled = sampled_of(group)
+    lately = addresses_of(group, now - LATELY).count()
+    return PlaintextPage(
+        sampled=sampled,
+        shown=sampled_shown(sampled, lately, now),
+        often=span(sampled.interval) if sampled.interval else "",
+    )
+
+
 def plaintext_lines(callers: Sequence[Caller]) -> list[CallerLine]:
     """Return lines; the nodes of the panel are told by name, in one query."""
     there: Mapping[str, Node] = {
@@ -59,10 +105,25 @@ def _line(caller: Caller, server: Node | None) -> CallerLine:
     )
 
 
+def node_plaintext(node: Node, now: datetime) -> NodePlaintext | None:
+    """Return who speaks plaintext to a node; None where nobody looks at its plain port."""
+    sampled = sampled_of(node)
+    if not sampled.nodes:
+        return None
+    since = now - KEPT
+    found = list(addresses_of(node, since).order_by("-last", "address")[: LINES + 1])
+    lately = addresses_of(node, now - LATELY).count()
+    return NodePlaintext(
+        shown=sampled_shown(sampled, lately, now),
+        lines=plaintext_lines(callers_of(node, since, found[:LINES])),
+        more=len(found) > LINES,
+    )
+
+
 def plaintext_shown(group: NodeGroup, now: datetime) -> Shown:
     """Return in a few words whether anybody still speaks plaintext to a group, in two queries."""
     lately = addresses_of(group, now - LATELY).count()
-    return sampled_shown(group_sampled(group), lately, now)
+    return sampled_shown(sampled_of(group), lately, now)
 
 
 def sampled_shown(sampled: Sampled, lately: int, now: datetime) -> Shown:
@@ -76,7 +137,7 @@ def sampled_shown(sampled: Sampled, lately: int, now: datetime) -> Shown:
     at = sampled.sampled_at
     if lately:
         noun = "client" if lately == 1 else "clients"
-        return Shown(WAIT, f"{lately} {noun} on the plain port within a day", "", at)
+        return Shown(WAIT, f"{lately} {noun} used the plain port in the last 24 hours", "", at)
     if sampled.sampled < sampled.nodes or not sampled.nodes:
         left = sampled.nodes - sampled.sampled
         why = f"{left} of {sampled.nodes} nodes not sampled yet." if sampled.nodes else ""
@@ -97,3 +158,27 @@ def span(passed: timedelta) -> str:
             count = seconds // length
             return f"{count} {unit}{'' if count == 1 else 's'}"
     return "less than a minute"
+
+
+_COLUMNS = (
+    *("address", "names", "users", "libraries", "does", "nodes", "connections"),
+    *("longest_seconds", "samples", "first_seen", "last_seen"),
+)
+_FORMULA = ("=", "+", "-", "@")
+
+
+def csv_lines(callers: Sequence[Caller]) -> list[list[str]]:
+    """Return the table for programs, its headings first."""
+    return [list(_COLUMNS), *map(_csv_line, callers)]
+
+
+def _csv_line(caller: Caller) -> list[str]:
+    told = (
+        *(caller.address, " ".join(caller.names), " ".join(caller.users)),
+        *(", ".join(caller.libraries), " ".join(caller.kinds)),
+        " ".join(node.name for node in caller.nodes),
+        *(str(caller.connections), "" if caller.age is None else str(caller.age)),
+        *(str(caller.sightings), caller.first_seen.isoformat(), caller.last_seen.isoformat()),
+    )
+    # What a client calls itself is nothing that a spreadsheet should calculate.
+    return [f"'{text}" if text.startswith(_FORMULA) else text for text in told]

@@ -38,6 +38,8 @@ SYSTEMS = (
     ("rocky", "9.5", "Rocky Linux 9.5 (Blue Onyx)", "5.14.0-503.14.1.el9_5.x86_64"),
 )
 FIREWALLS = (*["nftables"] * 4, "iptables", "ufw", "firewalld")
+LIBRARIES = ("redis-py 6.4.0", "jedis 5.2.0", "lettuce 6.5.1", "ioredis 5.4.1", "", "")
+"""Of clients that speak plaintext; older ones tell of none."""
 
 FAULTS = (
     (

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection, models, transaction
 
 from addons.authorities import authority_ensure
+from addons.encryption.models import PlainPort, PlaintextClient
 from addons.models import Certificate, Installation, Run
 from addons.pki.keys import KeyType
 from instances.audit import Actor, audit
@@ -20,6 +21,7 @@ from instances.reason import Reason
 from instances.services import credential_create
 from panel.seeding.content import PEOPLE
 from panel.seeding.nodes import LIFETIME, Place, certificate, machine, node, observed
+from panel.seeding.plaintext import plaintext
 from panel.seeding.plan import PlannedEnvironment, fleet_plan
 from panel.seeding.runs import SPEC, MadeRun, runs_of
 
@@ -137,6 +139,8 @@ class _Storage:
             ]
         )
         rows, certificates = [], []
+        ports: list[PlainPort] = []
+        clients: list[PlaintextClient] = []
         runs: list[MadeRun] = []
         for installation, (group, nodes) in zip(installations, chosen, strict=True):
             authority = self._authority(group.environment)
@@ -145,9 +149,15 @@ class _Storage:
                 served = certificate(each, authority, issued, self.chance)
                 certificates.append(served)
                 rows.append(observed(each, installation, served, self.now, self.chance))
+                if (at := rows[-1].observed_at) is not None:
+                    port, there = plaintext(each, issued, at, self.chance)
+                    ports.append(port)
+                    clients += there
             runs += runs_of(installation, nodes, self.now, self.chance)
         _stored(certificates)
         _stored(rows)
+        _stored(ports)
+        _stored(clients)
         _stored([each.run for each in runs])
         _stored([row for each in runs for row in each.nodes])
         _stored([record for each in runs for record in each.records])

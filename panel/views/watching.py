@@ -21,13 +21,14 @@ logger = logging.getLogger(__name__)
 
 @require_POST
 def group_verify(request: HttpRequest, environment: str, name: str, addon: str) -> HttpResponse:
-    """Have every node of a group looked at; its page waits for that."""
+    """Have every node of a group looked at; the page that asks, or the add-ons', waits for that."""
     group = group_or_404(environment, name)
     asked = _asked(
         request,
         lambda: services.group_verify(actor=actor_of(request), group=group, addon=addon),
     )
-    return redirect(f"{reverse('group-addons', args=[environment, name])}{asked}")
+    page = "group-plaintext" if request.POST.get("from") == "plaintext" else "group-addons"
+    return redirect(f"{reverse(page, args=[environment, name])}{asked}")
 
 
 @require_POST

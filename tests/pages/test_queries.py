@@ -18,6 +18,7 @@ def fleet(world: World, environments: int, nodes: int) -> None:
     for number in range(environments):
         group = world.group(f"env-{number}", "cache", nodes=nodes)
         world.installed(group, *[VERIFIED, WRONG] * nodes)
+        world.sampled(group, *(f"10.0.0.{each}" for each in range(nodes)))
         run = world.run(group, Run.State.RUNNING, started_at=timezone.now(), bundle=BUNDLE)
         world.run(group, Run.State.STUCK)
         world.run(group, Run.State.PREVIEWED)
@@ -40,6 +41,8 @@ PAGES = [
     "/environments/env-0/",
     "/environments/env-0/cache/",
     "/environments/env-0/cache/addons/",
+    "/environments/env-0/cache/plaintext/",
+    "/environments/env-0/cache/plaintext.csv",
     "/environments/env-0/cache/runs/",
     "/environments/env-0/cache/connect/",
     "/environments/env-0/cache/nodes/add/",

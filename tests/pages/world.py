@@ -10,6 +10,8 @@ from django.utils import timezone
 from addons.archiving import place_archive
 from addons.clients.handout import ClientRequest, Form, Handout
 from addons.clients.issue import client_certificate_downloaded, client_certificate_issue
+from addons.encryption.plaintext import PlainConnection, PlainSample
+from addons.encryption.remembering import sample_remember
 from addons.health import health_of
 from addons.models import (
     Authority,
@@ -26,6 +28,7 @@ from addons.pki.keys import KeyType
 from addons.pki.serial import new_serial
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
+from instances.nodeconf.client_list import Kind, Place
 from instances.secret import Secret
 from instances.services import (
     NodeRequest,
@@ -183,6 +186,16 @@ class World:
         row.save()
         return row
 
+    def sampled(self, group: NodeGroup, *addresses: str, hours_ago: float = 0, **told: Any) -> None:
+        """Sample the plain port of each node: a connection from each of the addresses."""
+        connections = tuple(
+            PlainConnection(Place(address, 4000), Place("10.0.0.9", 6379), **({"age": 90} | told))
+            for address in addresses
+        )
+        at = timezone.now() - timedelta(hours=hours_ago)
+        for node in group.nodes.all():
+            sample_remember(node=node, sample=PlainSample(6379, connections), now=at)
+
     def run(self, group: NodeGroup, state: Run.State, **more: Any) -> Run:
         installation, _ = Installation.objects.get_or_create(group=group, addon="encryption")
         run = Run.objects.create(
@@ -294,6 +307,8 @@ class World:
         """Make one of each state and return the addresses of all pages, by name."""
         cache = self.group("shop", "cache")
         self.drifted(self.installed(cache, VERIFIED, WRONG))
+        self.sampled(cache, "10.0.0.1", "2001:db8::7", name="web", user="shop", hours_ago=1)
+        self.sampled(cache, "10.0.0.1", "127.0.0.1", kind=Kind.PUBSUB)
         done = self.run(cache, Run.State.SUCCEEDED, started_at=timezone.now())
         queue = self.group("shop", "queue")
         asking = self.node(queue, "queue-9", seen=False)
@@ -350,6 +365,9 @@ class World:
             "connect encrypted": "/environments/shop/cache/connect/",
             "connect plain": "/environments/shop/queue/connect/",
             "group runs": "/environments/shop/queue/runs/",
+            "plaintext": "/environments/shop/cache/plaintext/",
+            "plaintext nothing": "/environments/shop/cache/plaintext/?q=nowhere",
+            "plaintext not installed": "/environments/shop/queue/plaintext/",
             "install": "/environments/shop/queue/addons/encryption/install/",
             "node add": "/environments/shop/queue/nodes/add/",
             "environment edit": "/environments/shop/-/edit/",

@@ -5,7 +5,9 @@ from random import Random
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 
+from addons.encryption.models import PlainPort, PlaintextClient
 from addons.models import Certificate, NodeInstallation, Run, RunNode
 from instances.audit import Actor
 from instances.errors import Conflict
@@ -53,6 +55,10 @@ def test_a_seeded_fleet_has_every_state_that_pages_show() -> None:
     assert Node.objects.filter(version=None).count() == Node.objects.filter(facts_at=None).count()
     assert Certificate.objects.filter(not_after__lt=NOW).exists()
     assert AuditEvent.objects.filter(verb="node.register", at__lt=NOW).count() == 900
+    assert PlaintextClient.objects.filter(last_seen=F("node__plain_port__sampled_at")).exists()
+    quiet = PlainPort.objects.filter(quiet_since__isnull=False)
+    assert quiet.filter(quiet_samples__gt=1, node__plaintext_clients__isnull=False).exists()
+    assert not quiet.filter(node__plaintext_clients__last_seen=F("sampled_at")).exists()
     assert set(RunNode.objects.values_list("state", flat=True)) >= {"done"}
 
 

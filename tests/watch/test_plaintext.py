@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from addons.encryption import remembering
 from addons.encryption.models import PlainPort, PlaintextClient
 from addons.encryption.plaintext import PlainConnection, PlainSample
-from addons.encryption.plaintext_seen import group_sampled, plaintext_evidence
+from addons.encryption.plaintext_seen import plaintext_evidence, sampled_of
 from addons.encryption.remembering import clients_forget, sample_remember
 from addons.models import NodeInstallation
 from instances.models import Node, NodeGroup
@@ -124,23 +124,23 @@ def test_a_sample_takes_the_same_queries_for_few_and_many(node: Node, crowd: int
 
 def test_a_group_is_known_as_well_as_its_least_known_node(group: NodeGroup) -> None:
     first, second = group.nodes.order_by("name")
-    assert group_sampled(group).sampled == 0
+    assert sampled_of(group).sampled == 0
     remember(first, sample(), NOW)
     remember(first, sample(), NOW + QUARTER)
     remember(second, sample(connected("10.0.0.1")), NOW + QUARTER)
 
-    found = group_sampled(group)
+    found = sampled_of(group)
     assert (found.nodes, found.sampled, found.open) == (2, 2, 2)
     assert (found.since, found.samples) == (NOW + QUARTER, 1)
     assert (found.quiet_since, found.quiet_samples) == (None, 0)
     assert found.interval == QUARTER
 
     remember(second, sample(), NOW + 2 * QUARTER)
-    found = group_sampled(group)
+    found = sampled_of(group)
     assert (found.quiet_since, found.quiet_samples) == (NOW + 2 * QUARTER, 1)
 
     remember(second, sample(port=0), NOW + 3 * QUARTER)
-    found = group_sampled(group)
+    found = sampled_of(group)
     assert (found.sampled, found.open, found.samples) == (2, 1, 2)
     assert (found.quiet_since, found.sampled_at) == (NOW, NOW + QUARTER)
 
@@ -176,4 +176,4 @@ def test_the_evidence_takes_four_queries_however_much_there_is(group: NodeGroup)
 def test_what_was_uninstalled_is_not_sampled_any_more(group: NodeGroup) -> None:
     remember(group.nodes.get(name="cache-1"), sample(), NOW)
     NodeInstallation.objects.all().delete()
-    assert group_sampled(group).nodes == 0
+    assert sampled_of(group).nodes == 0
