@@ -60,7 +60,7 @@ class Caller:
         connections: At the latest sample of each node; 0 where it has gone since.
         age: Seconds that the longest-lived connection had lasted when it was met last; None where
             that is not known.
-        sightings: Samples in which it was met.
+        sightings: Samples of one node, at most, in which it was met.
     """
 
     address: str
@@ -137,7 +137,7 @@ def not_looked_at(place: Place, since: datetime) -> bool:
 def addresses_of(place: Place, since: datetime) -> QuerySet[Any, Any]:
     """Return the addresses from which somebody has spoken plaintext to a place since then.
 
-    Each with ``first``, ``last``, ``met`` (samples), ``oldest`` (seconds) and ``there``: how many
+    Each with ``first``, ``last``, ``met`` (samples of one node), ``oldest`` (seconds) and ``there``: how many
     connections it had at the latest sample, None where it had gone.
     """
     return (
@@ -146,7 +146,7 @@ def addresses_of(place: Place, since: datetime) -> QuerySet[Any, Any]:
         .annotate(
             first=Min("first_seen"),
             last=Max("last_seen"),
-            met=Sum("sightings"),
+            met=Max("sightings"),
             oldest=Max("age"),
             there=Sum("connections", filter=_THERE),
         )

@@ -40,11 +40,12 @@ class PlaintextFilter(django_filters.FilterSet):  # type: ignore[misc]  # django
     )
     sort = SortFilter(
         {
-            "seen": ("-last", "address"),
+            "seen": ("last", "-address"),
             "address": ("address",),
-            "lasted": ("-oldest", "address"),
-            "samples": ("-met", "address"),
-        }
+            "lasted": ("oldest", "address"),
+            "samples": ("met", "address"),
+        },
+        usual="-seen",
     )
 
     def with_words(

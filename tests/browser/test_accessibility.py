@@ -31,6 +31,7 @@ NOT_PAGES = {
     "notices": "a fragment of every page",
     "addon-environments": "a list of options for a field",
     "run-report": "a download",
+    "group-plaintext-csv": "a download",
     "run-confirm": "acts, by POST",
     "run-discard": "acts, by POST",
     "run-stop": "acts, by POST",

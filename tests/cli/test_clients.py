@@ -34,7 +34,7 @@ def test_who_spoke_plaintext_is_a_line_each(call: Call, world: World, group: Nod
     assert heading.split() == [
         *("ADDRESS", "NAME", "USER", "LIBRARY", "NODES", "CONNECTED", "SAMPLES", "LAST")
     ]
-    assert here.split() == ["2001:db8::7", "-", "-", "-", "cache-1,", "cache-2", "2", "2", "now"]
+    assert here.split() == ["2001:db8::7", "-", "-", "-", "cache-1,", "cache-2", "2", "1", "now"]
     assert "web[/x]" in before
     assert before.split()[-3:] == ["21", "hours", "ago"]
     assert known[0] == "2 clients spoke plaintext in the last 7 days."

@@ -72,8 +72,8 @@ def test_it_tells_who_is_there_and_who_was(signed_in: Client, met: NodeGroup) ->
         ("?node=cache-1&seen=now", ["10.0.0.1"]),
         ("?node=queue", []),
         ("?sort=-address", ["10.0.0.3", "10.0.0.2", "10.0.0.1"]),
-        ("?sort=lasted", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
-        ("?sort=-seen", ["10.0.0.3", "10.0.0.2", "10.0.0.1"]),
+        ("?sort=-lasted", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
+        ("?sort=seen", ["10.0.0.3", "10.0.0.2", "10.0.0.1"]),
         ("?sort=samples", ["10.0.0.1", "10.0.0.2", "10.0.0.3"]),
     ],
 )

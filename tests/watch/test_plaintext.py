@@ -157,7 +157,7 @@ def test_the_evidence_is_one_line_an_address(group: NodeGroup) -> None:
     assert (found.total, found.days) == (2, 7)
     here, gone = found.callers
     assert (here.address, here.names, here.connections) == ("10.0.0.1", ["web", "jobs"], 2)
-    assert ([node.name for node in here.nodes], here.sightings) == (["cache-1", "cache-2"], 4)
+    assert ([node.name for node in here.nodes], here.sightings) == (["cache-1", "cache-2"], 2)
     assert (gone.address, gone.connections, gone.last_seen) == ("10.0.0.2", 0, NOW)
     assert found.sampled.nameless == nameless.message
 

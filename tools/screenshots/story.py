@@ -11,6 +11,7 @@ from addons.models import Certificate, Run
 from instances.models import Environment, Machine, Node, NodeGroup
 from tools.screenshots.cast import Cast
 from tools.screenshots.day import NOW
+from tools.screenshots.plaintext import plaintext_tell
 from tools.screenshots.tales import Said, Tales, half_way, put_back
 from tools.screenshots.texts import installed
 
@@ -34,6 +35,7 @@ def story_tell(cast: Cast) -> Mapping[str, str]:
     runs: dict[str, Run] = {}
     for tell in (_long_ago, _lately, _today, _now):
         runs |= tell(cast, tales, groups)
+    plaintext_tell(groups)
     _archived(cast)
     client = _clients(cast)
     nodes = _nodes(cast, groups)
