@@ -27,10 +27,10 @@ class Sampled:
     Args:
         nodes: With encryption on them: those are sampled.
         sampled: Of which there is a sample.
+        sampled_at: When the latest one was taken, of the node where that is longest ago.
         open: Of which the latest one saw a plain port; all that follows is of these.
         since: From when on all of them have been sampled.
         samples: How many were taken of each since, at least.
-        sampled_at: When the latest one was taken, of the node where that is longest ago.
         quiet_since: From when on nobody was met on any of them; None while somebody is there.
         quiet_samples: How many were taken of each since then, at least.
         interval: How often one is taken; None where only when somebody asks.
@@ -40,10 +40,10 @@ class Sampled:
 
     nodes: int
     sampled: int = 0
+    sampled_at: datetime | None = None
     open: int = 0
     since: datetime | None = None
     samples: int = 0
-    sampled_at: datetime | None = None
     quiet_since: datetime | None = None
     quiet_samples: int = 0
     interval: timedelta | None = None
@@ -114,7 +114,7 @@ def sampled_of(place: Place) -> Sampled:
         open=Count("pk", filter=_OPEN),
         since=Max("node__plain_port__since", filter=_OPEN),
         samples=Min("node__plain_port__samples", filter=_OPEN),
-        sampled_at=Min("node__plain_port__sampled_at", filter=_OPEN),
+        sampled_at=Min("node__plain_port__sampled_at"),
         quiet=Count("node__plain_port__quiet_since", filter=_OPEN),
         quiet_since=Max("node__plain_port__quiet_since", filter=_OPEN),
         quiet_samples=Min("node__plain_port__quiet_samples", filter=_OPEN),
@@ -137,8 +137,8 @@ def not_looked_at(place: Place, since: datetime) -> bool:
 def addresses_of(place: Place, since: datetime) -> QuerySet[Any, Any]:
     """Return the addresses from which somebody has spoken plaintext to a place since then.
 
-    Each with ``first``, ``last``, ``met`` (samples of one node), ``oldest`` (seconds) and ``there``: how many
-    connections it had at the latest sample, None where it had gone.
+    Each with ``first``, ``last``, ``met`` (samples of one node), ``oldest`` (seconds) and
+    ``there``: how many connections it had at the latest sample, None where it had gone.
     """
     return (
         _seen(place, since)

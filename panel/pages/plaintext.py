@@ -12,6 +12,7 @@ from addons.encryption.plaintext_seen import (
     sampled_of,
 )
 from addons.encryption.remembering import KEPT
+from addons.health import counts_since
 from instances.models import Node, NodeGroup
 from instances.selectors import servers_at
 from panel.pages.state import OK, UNKNOWN, WAIT, Shown
@@ -142,6 +143,8 @@ def sampled_shown(sampled: Sampled, lately: int, now: datetime) -> Shown:
         left = sampled.nodes - sampled.sampled
         why = f"{left} of {sampled.nodes} nodes not sampled yet." if sampled.nodes else ""
         return Shown(UNKNOWN, "Plain port not sampled yet", why, at)
+    if at is not None and at <= counts_since(now):
+        return Shown(UNKNOWN, f"Plain port not sampled for {span(now - at)}", "", at)
     if not sampled.open:
         return Shown(OK, "Plain port closed")
     if sampled.quiet_since is None or sampled.quiet_samples < 2:

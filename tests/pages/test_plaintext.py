@@ -145,6 +145,15 @@ def test_what_was_not_looked_at_is_not_called_clean(
     assert "Of 2 nodes 1 has been sampled so far." in page
 
 
+def test_what_was_not_looked_at_for_long_is_unknown(
+    signed_in: Client, world: World, cache: NodeGroup
+) -> None:
+    world.sampled(cache, hours_ago=7)
+    assert "Plain port not sampled for 7 hours" in text_of(signed_in, PAGE)
+    PlainPort.objects.update(port=0)
+    assert "Plain port not sampled for 7 hours" in text_of(signed_in, PAGE)
+
+
 def test_a_closed_port_is_said_to_be_closed(
     signed_in: Client, world: World, cache: NodeGroup
 ) -> None:
