@@ -1,6 +1,7 @@
 """Who speaks plaintext to a server now, and how those connections are ended. No ORM in here."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from instances.nodeconf.client_list import (
 )
 from instances.nodeconf.command import Command
 from instances.reason import Reason
-from instances.remote.errors import ServerRefused
+from instances.remote.errors import RemoteError, ServerRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +61,25 @@ class PlainSample:
     nameless: Reason | None = None
 
 
-def plain_connections(session: NodeSession) -> list[PlainConnection]:
-    """Return the connections on the server's plain port now."""
-    return list(plain_sample(session).connections)
+def plain_connections(session: NodeSession, port: int | None = None) -> list[PlainConnection]:
+    """Return the connections on the server's plain port now.
+
+    Args:
+        session: The node.
+        port: Another one, as that which was the plain port until a moment ago.
+    """
+    return list(plain_sample(session, port).connections)
 
 
-def plain_sample(session: NodeSession) -> PlainSample:
+def plain_sample(session: NodeSession, port: int | None = None) -> PlainSample:
     """Look who is on the plain port now: one round trip to the server, before 6.2 one more.
 
     CLIENT LIST does not tell TLS from plaintext, so the port does. After TLS has moved to the
     number that plaintext had, its leftover sessions look alike: note them before.
+
+    Args:
+        session: The node.
+        port: Another one than the running server's plain port.
 
     Raises:
         RemoteError: Neither the server nor the kernel can be asked.
@@ -77,7 +87,7 @@ def plain_sample(session: NodeSession) -> PlainSample:
     told, own, listed = session.redis().pipeline(
         [("CONFIG", "GET", "port"), ("CLIENT", "ID"), ("CLIENT", "LIST")]
     )
-    port = _port(told, session)
+    port = port or _port(told, session)
     if port == 0:
         return PlainSample(0, ())
     refused = next((each for each in (listed, own) if isinstance(each, ServerRefused)), None)
@@ -98,7 +108,11 @@ def _port(told: Any, session: NodeSession) -> int:
 
 
 def _by_kernel(session: NodeSession, port: int, refused: ServerRefused) -> PlainSample:
-    # The kernel does not tell the panel's own connection from others, so that ends first.
+    # The kernel does not tell the panel's own connection from others, so that ends first; by the
+    # server's hand, for a tunnel's end may come late. Every user may ask for it (redis 7.0.15
+    # src/acl.c, ACLSelectorCheckCmd: CMD_NO_AUTH).
+    with suppress(RemoteError):
+        session.redis().execute("QUIT")
     session.forget_server()
     found = tuple(PlainConnection(each.peer, each.local) for each in _sockets(session, port))
     why = (
