@@ -84,9 +84,14 @@ def plain_sample(session: NodeSession, port: int | None = None) -> PlainSample:
     Raises:
         RemoteError: Neither the server nor the kernel can be asked.
     """
-    told, own, listed = session.redis().pipeline(
-        [("CONFIG", "GET", "port"), ("CLIENT", "ID"), ("CLIENT", "LIST")]
-    )
+    try:
+        server = session.redis()
+    except ServerRefused as refusal:
+        if refusal.reason == "TlsOnly" and _listens_on_tls_alone(session):
+            return PlainSample(0, ())
+        raise
+    asked = (("CONFIG", "GET", "port"), ("CLIENT", "ID"), ("CLIENT", "LIST"))
+    told, own, listed = server.pipeline(asked)
     port = port or _port(told, session)
     if port == 0:
         return PlainSample(0, ())
@@ -98,6 +103,12 @@ def plain_sample(session: NodeSession, port: int | None = None) -> PlainSample:
         return PlainSample(port, _joined(_sockets(session, port), parse_clients(str(listed)), own))
     found = [_named(client, client.local) for client in clients if client.local is not None]
     return PlainSample(port, tuple(each for each in found if each.local.port == port))
+
+
+def _listens_on_tls_alone(session: NodeSession) -> bool:
+    server = session.server
+    listening = {each.port for each in session.facts.listening if each.pid == server.pid}
+    return listening == {server.tls_port}
 
 
 def _port(told: Any, session: NodeSession) -> int:

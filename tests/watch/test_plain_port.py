@@ -105,6 +105,27 @@ def test_the_port_is_the_running_server_s_or_that_of_its_file(told: Any, port: i
     assert sample(Node(told, OWN, "")).port == port
 
 
+@pytest.mark.parametrize(
+    ("listening", "known"), [((6379,), True), ((6379, 6385), False), ((), False)]
+)
+def test_a_server_that_wants_a_certificate_has_no_plain_port_if_it_listens_on_none(
+    listening: tuple[int, ...], known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_node: Node) -> Node:
+        raise ServerRefused("cache-1", "it wants a certificate", reason="TlsOnly")
+
+    monkeypatch.setattr(Node, "redis", refuse)
+    node = Node()
+    node.server.tls_port = 6379
+    node.facts.listening = [SimpleNamespace(port=port, pid=59) for port in listening]
+    node.facts.listening.append(SimpleNamespace(port=22, pid=1))
+    if known:
+        assert sample(node).port == 0
+    else:
+        with pytest.raises(ServerRefused):
+            sample(node)
+
+
 def test_who_may_not_end_connections_is_told() -> None:
     here = PlainConnection(Place("10.0.0.1", 5), Place("10.0.0.2", 6379), number=7)
     with pytest.raises(ServerRefused):
