@@ -1,19 +1,20 @@
 """A node while a run works on it: its connection, its facts, its server. No ORM in here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from addons.engine.step import State
 from addons.pki.leaf import Issued
 from instances.errors import DomainError
 from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
+from instances.opening import open_server
 from instances.reason import Reason
 from instances.remote.errors import ServerRefused
 from instances.remote.host import Host
 from instances.remote.server import RedisClient
 from instances.remote.ssh import SshTarget
-from instances.runtime import RuntimeFacts, open_server, read_runtime
+from instances.runtime import RuntimeFacts, read_runtime
 from instances.secret import Secret
 
 WORKSPACES = "/var/lib/redoubt"
@@ -97,7 +98,11 @@ class NodeSession:
             self.forget_server()
         if self._redis is None:
             self._redis = open_server(
-                self.host, self.server, self.brief.username, self.brief.password
+                self.host,
+                self.server,
+                self.brief.username,
+                self.brief.password,
+                also=self._other_ports(),
             )
         return self._redis
 
@@ -114,6 +119,20 @@ class NodeSession:
             reason = Reason(refusal.reason, str(refusal), refusal.next_step)
             self.runtime = RuntimeFacts(config_refused=reason)
         return self.runtime
+
+    def _other_ports(self) -> list[int]:
+        """Return where the server was seen to listen, whatever its configuration says."""
+        told = (self.runtime.config.get(name, "0") for name in ("tls-port", "port"))
+        return [*map(int, filter(None, told)), *self.facts.ports_listened_on]
+
+    def runtime_changed(self, values: Mapping[str, str]) -> None:
+        """Remember what the running server was told to have, without asking it again."""
+        self.runtime = replace(self.runtime, config={**self.runtime.config, **values})
+
+    def configuration_changed(self, content: bytes) -> None:
+        """Remember what was written to the server's main configuration file."""
+        config = replace(self.server.config, content=content)
+        self.facts = replace(self.facts, server=replace(self.server, config=config))
 
     def forget_server(self) -> None:
         """Drop the connection to the server, as before a restart."""

@@ -15,12 +15,13 @@ from instances.nodeconf.facts import (
     parse_facts,
     to_public_json,
 )
+from instances.opening import open_server
 from instances.reach import ssh_target
 from instances.reason import Reason
 from instances.remote.errors import RemoteError
 from instances.remote.host_key import fingerprint, scan_host_key
 from instances.remote.ssh import SshHost
-from instances.runtime import RuntimeFacts, open_server, read_runtime
+from instances.runtime import RuntimeFacts, read_runtime
 
 CLOCK_TOLERANCE_SECONDS = 300
 
@@ -73,7 +74,8 @@ def _facts_of(row: Node) -> tuple[NodeFacts, RuntimeFacts | None, Reason | None]
         command = facts_command(row.unit or None, row.config_path or None)
         facts = parse_facts(host.run(command).stdout)
         try:
-            redis = open_server(host, facts.server, row.server_username, row.server_password)
+            login = (row.server_username, row.server_password)
+            redis = open_server(host, facts.server, *login, also=facts.ports_listened_on)
             runtime = read_runtime(redis)
             redis.close()
         except RemoteError as error:

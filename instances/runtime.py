@@ -1,20 +1,15 @@
 """What the running server says of itself, in its own protocol."""
 
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from instances.nodeconf.facts import ServerFacts
 from instances.reason import Reason
-from instances.remote.errors import ServerRefused, TlsFailed
-from instances.remote.host import Host
-from instances.remote.server import RedisClient, connect_redis, open_redis
-from instances.remote.tls_stream import TlsClient, TlsStream, client_context
-from instances.secret import Secret
+from instances.remote.errors import ServerRefused
+from instances.remote.server import RedisClient
 
 CONFIG_PATTERNS = ("tls-*", "bind", "port", "protected-mode")
-_TIMEOUT = 5.0
 _FORBIDDEN = {"NoPermission", "CommandRenamed"}
 
 # Redis opens a socket of one family for each of these (redis 7.0.15 src/server.c, listenToPort).
@@ -53,75 +48,6 @@ def admin_address(server: ServerFacts) -> str:
         if words.intersection(bound):
             return address
     return bound[0] if bound else "127.0.0.1"
-
-
-def open_server(host: Host, server: ServerFacts, username: str, password: Secret) -> RedisClient:
-    """Open a connection to the server, logged in: on its plain port, or over TLS if that is all.
-
-    Raises:
-        Unreachable: Nothing listens there.
-        ServerRefused: The password is missing or wrong; TlsOnly where TLS cannot be used.
-    """
-    if server.port == 0 and server.tls_port:
-        try:
-            return _open_over_tls(host, server, username, password)
-        except TlsFailed as error:
-            raise _tls_only(host, error.message) from error
-    return open_redis(
-        host,
-        admin_address(server),
-        server.port,
-        username=username or None,
-        password=password or None,
-    )
-
-
-def _open_over_tls(host: Host, server: ServerFacts, username: str, password: Secret) -> RedisClient:
-    """Open the TLS port. Its authority may be anybody's, so the certificate on file is the proof.
-
-    Raises:
-        ServerRefused: A password would go to who does not serve that certificate.
-    """
-    name = admin_address(server)
-    context = client_context(host.name, TlsClient(name, ca_pem=""), verify=False)
-    stream = TlsStream(host.name, host.connect(name, server.tls_port, _TIMEOUT), context, name)
-    try:
-        stream.settimeout(_TIMEOUT)
-        stream.handshake()
-        if password and stream.session.getpeercert(binary_form=True) != _on_file(host, server):
-            raise _tls_only(host, "its certificate is not the one in tls-cert-file")
-        client = connect_redis(
-            host.name, lambda: stream, username=username or None, password=password or None
-        )
-        # Under TLS 1.3 a missing client certificate shows at the first answer.
-        client.pipeline([("PING",)])
-    except BaseException:
-        stream.close()
-        raise
-    return client
-
-
-def _on_file(host: Host, server: ServerFacts) -> bytes | None:
-    """Return the certificate, in DER, that the configuration names; None where there is none."""
-    path = server.tree.value("tls-cert-file") or ""
-    if not path.startswith("/"):
-        return None
-    pem = (host.read_files([path])[0].content or b"").decode(errors="replace")
-    begin, end = ssl.PEM_HEADER, ssl.PEM_FOOTER
-    body = pem.partition(begin)[2].partition(end)[0]
-    try:
-        return ssl.PEM_cert_to_DER_cert(f"{begin}{body}{end}") if body else None
-    except ValueError:
-        return None
-
-
-def _tls_only(host: Host, why: str) -> ServerRefused:
-    return ServerRefused(
-        host.name,
-        f"the server has no plain port, and cannot be asked over TLS: {why}",
-        reason="TlsOnly",
-        next_step="Give it a plain port on loopback, or set tls-auth-clients to optional.",
-    )
 
 
 def read_runtime(redis: RedisClient) -> RuntimeFacts:

@@ -77,6 +77,12 @@ class NodeFacts:
     def servers(self) -> tuple[ServerFacts, ...]:
         return (self.server,)
 
+    @property
+    def ports_listened_on(self) -> tuple[int, ...]:
+        """The ports of the server's process, whatever is spoken there."""
+        own = (found.port for found in self.listening if found.pid == self.server.pid)
+        return tuple(dict.fromkeys(own)) if self.server.pid else ()
+
     def listener(self, port: int, *, but: int | None = None) -> ListeningPort | None:
         """Return who listens on the port, on any address; the process `but` is left out."""
         there = (found for found in self.listening if found.port == port)

@@ -8,18 +8,19 @@ from pathlib import Path
 import pytest
 
 from instances.nodeconf.facts import ServerFacts, parse_facts
-from instances.remote.errors import ServerRefused
+from instances.opening import open_server
+from instances.remote.errors import ServerRefused, Unreachable
 from instances.remote.host import Host
 from instances.remote.local import LocalHost
 from instances.runtime import (
     RuntimeFacts,
     admin_address,
     config_set_refused,
-    open_server,
     read_runtime,
 )
 from instances.secret import Secret
 from tests.remote.redis_server import Authority, running_redis
+from tests.remote.sshd import free_port
 
 ANSWER = Path(__file__).parents[1] / "nodeconf/facts/bookworm-nftables.out"
 NOBODY = ("", Secret(""))
@@ -127,9 +128,9 @@ def test_without_the_acl_command_it_is_not_known(
     assert told.config["protected-mode"] == "yes"
 
 
-def tls_only(tls_port: int, folder: Path) -> ServerFacts:
-    path = folder / "redis.crt"
-    return server_with("port 0", f"tls-port {tls_port}", f"tls-cert-file {path}")
+def tls_only(tls_port: int, folder: Path, *more: str) -> ServerFacts:
+    pair = (f"tls-cert-file {folder / 'redis.crt'}", f"tls-key-file {folder / 'redis.key'}")
+    return server_with("port 0", f"tls-port {tls_port}", *pair, *more)
 
 
 def test_a_server_without_a_plain_port_is_asked_over_tls(
@@ -159,9 +160,27 @@ def test_a_password_goes_only_to_who_serves_the_certificate_on_file(
             assert stranger.value.reason == "PasswordNeeded"
 
 
-@pytest.mark.parametrize("login", [NOBODY, PASSWORD])
-@pytest.mark.parametrize("protocol", ["TLSv1.2", "TLSv1.3"])
-def test_a_server_that_asks_for_a_client_certificate_cannot_be_asked(
+ASKS = [(protocol, login) for protocol in ("TLSv1.2", "TLSv1.3") for login in (NOBODY, PASSWORD)]
+
+
+@pytest.mark.parametrize(("protocol", "login"), ASKS)
+def test_a_server_that_asks_for_a_client_certificate_is_shown_its_own(
+    protocol: str,
+    login: tuple[str, Secret],
+    host: Host,
+    authority: Authority,
+    tmp_path: Path,
+) -> None:
+    password = ("--requirepass", "geheim") if login is PASSWORD else ()
+    with running_redis(tmp_path, authority, "--tls-protocols", protocol, *password) as server:
+        for asks in ("yes", "optional"):
+            # The file may be behind the running server.
+            facts = tls_only(server.tls_port, tmp_path, f"tls-auth-clients {asks}")
+            assert seen(host, facts, login).config["tls-auth-clients"] == "yes"
+
+
+@pytest.mark.parametrize(("protocol", "login"), ASKS)
+def test_without_its_key_such_a_server_cannot_be_asked(
     protocol: str,
     login: tuple[str, Secret],
     local: LocalHost,
@@ -169,10 +188,45 @@ def test_a_server_that_asks_for_a_client_certificate_cannot_be_asked(
     tmp_path: Path,
 ) -> None:
     with running_redis(tmp_path, authority, "--tls-protocols", protocol) as server:
+        (tmp_path / "redis.key").unlink()
         with pytest.raises(ServerRefused) as raised:
             open_server(local, tls_only(server.tls_port, tmp_path), *login)
         assert raised.value.reason == "TlsOnly"
         assert raised.value.next_step
+
+
+def test_a_password_goes_to_who_serves_a_certificate_of_the_authority_on_file(
+    local: LocalHost, authority: Authority, tmp_path: Path
+) -> None:
+    options = ("--tls-auth-clients", "no", "--requirepass", "geheim")
+    with running_redis(tmp_path, authority, *options) as server:
+        facts = tls_only(server.tls_port, tmp_path, f"tls-ca-cert-file {tmp_path / 'ca.crt'}")
+        (tmp_path / "redis.crt").write_text(authority.leaf("127.0.0.1")[0])
+        assert seen(local, facts, PASSWORD).open is False
+        (tmp_path / "ca.crt").write_text(Authority().pem)
+        with pytest.raises(ServerRefused) as raised:
+            seen(local, facts, PASSWORD)
+        assert raised.value.reason == "TlsOnly"
+
+
+def test_a_server_is_found_on_ports_that_its_file_does_not_name_so(
+    local: LocalHost, authority: Authority, tmp_path: Path
+) -> None:
+    """As a change of its ports leaves it that was interrupted between server and file."""
+    with running_redis(tmp_path, authority, "--tls-auth-clients", "no") as server:
+        nowhere = free_port()
+        crossed = (f"port {server.tls_port}", f"port 0\ntls-port {server.port}")
+        for lines in (*crossed, f"port {nowhere}", f"port 0\ntls-port {nowhere}"):
+            also = (server.tls_port,) if str(nowhere) in lines else ()
+            facts = server_with(lines, f"tls-cert-file {tmp_path / 'redis.crt'}")
+            with closing(open_server(local, facts, *NOBODY, also=also)) as redis:
+                assert redis.execute("PING") == "PONG"
+
+
+def test_a_server_that_is_down_is_out_of_reach(local: LocalHost) -> None:
+    with pytest.raises(Unreachable) as raised:
+        open_server(local, server_with(f"port {free_port()}"), *NOBODY, also=(free_port(),))
+    assert raised.value.reason == "ConnectionRefused"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,219 @@
+"""Opening a server from its own machine, through whichever of its ports takes a client now."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from instances.nodeconf.facts import ServerFacts
+from instances.remote.errors import (
+    ConnectionLost,
+    RemoteError,
+    ServerRefused,
+    TlsFailed,
+    Unreachable,
+)
+from instances.remote.host import Host
+from instances.remote.server import RedisClient, connect_redis, open_redis
+from instances.remote.tls_stream import TlsClient, TlsStream, client_context
+from instances.runtime import admin_address
+from instances.secret import Secret
+
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Door:
+    port: int
+    tls: bool
+
+
+def open_server(
+    host: Host,
+    server: ServerFacts,
+    username: str,
+    password: Secret,
+    *,
+    also: Sequence[int] = (),
+) -> RedisClient:
+    """Open a connection to the server, logged in: on its plain port, or over TLS if that is all.
+
+    A configuration may be ahead of the running server, or behind it, where a change of its ports
+    was interrupted: what it names is then tried in the other manner, and so are other ports.
+
+    Args:
+        host: The server's machine.
+        server: Its facts.
+        username: The ACL user; the default user where it is empty.
+        password: Its password; empty for none.
+        also: Ports on which it may listen, besides those of its configuration.
+
+    Raises:
+        Unreachable: Nothing listens there.
+        ServerRefused: The password is missing or wrong; TlsOnly where TLS cannot be used.
+    """
+    first: RemoteError | None = None
+    closed: set[int] = set()
+    for door in _doors(server, also):
+        if door.port in closed:
+            continue
+        try:
+            return _enter(host, server, door, username, password)
+        except (Unreachable, ConnectionLost, TlsFailed) as error:
+            first = first or error
+            if isinstance(error, Unreachable):
+                if error.reason != "ConnectionRefused":
+                    break
+                closed.add(door.port)
+    if isinstance(first, TlsFailed):
+        raise _tls_only(host, first.message) from first
+    raise first or Unreachable(host.name, "its configuration opens no port")
+
+
+def _enter(
+    host: Host, server: ServerFacts, door: _Door, username: str, password: Secret
+) -> RedisClient:
+    if door.tls:
+        return _open_over_tls(host, server, door.port, username, password)
+    client = open_redis(
+        host,
+        admin_address(server),
+        door.port,
+        username=username or None,
+        password=password or None,
+    )
+    # A TLS port takes the connection too, and ends it at the first word.
+    client.pipeline([("PING",)])
+    return client
+
+
+def _doors(server: ServerFacts, also: Sequence[int]) -> Iterator[_Door]:
+    """Yield the ways in: as the configuration says first."""
+    said = [_Door(port, tls) for port, tls in ((server.port, False), (server.tls_port, True))]
+    unsaid = [_Door(port, tls) for tls in (True, False) for port in also]
+    crossed = [_Door(door.port, not door.tls) for door in said]
+    # A plain port goes before TLS: it needs no file and no second look.
+    doors = dict.fromkeys(chain(said, crossed, unsaid))
+    yield from (door for door in doors if door.port)
+
+
+def _open_over_tls(
+    host: Host, server: ServerFacts, port: int, username: str, password: Secret
+) -> RedisClient:
+    """Open the TLS port; with a client certificate where the server demands one.
+
+    Raises:
+        TlsFailed: There is no session, or the server wants another client certificate.
+        ServerRefused: A password would go to who does not serve that certificate.
+    """
+    files = _TlsFiles(host, server)
+    login = (username, password)
+    asked = (server.tree.value("tls-auth-clients") or "yes").lower() == "yes"
+    first: TlsFailed | ConnectionLost | None = None
+    # The running server may ask for more than its file, or for less.
+    for showing in (asked, not asked):
+        pair = files.pair() if showing else None
+        if showing and pair is None:
+            continue
+        try:
+            return _over_tls(host, server, port, login, pair)
+        except (TlsFailed, ConnectionLost) as error:
+            first = first or error
+    raise first or TlsFailed(host.name, "the server rejected the panel")
+
+
+def _over_tls(
+    host: Host,
+    server: ServerFacts,
+    port: int,
+    login: tuple[str, Secret],
+    pair: tuple[str, Secret] | None,
+) -> RedisClient:
+    username, password = login
+    name = admin_address(server)
+    context = client_context(host.name, TlsClient(name, ca_pem="", client=pair), verify=False)
+    stream = TlsStream(host.name, host.connect(name, port, _TIMEOUT), context, name)
+    try:
+        stream.settimeout(_TIMEOUT)
+        stream.handshake()
+        if password:
+            _must_be_known(host, server, stream)
+        client = connect_redis(
+            host.name, lambda: stream, username=username or None, password=password or None
+        )
+        # Under TLS 1.3 a missing client certificate shows at the first answer.
+        client.pipeline([("PING",)])
+    except BaseException:
+        stream.close()
+        raise
+    return client
+
+
+class _TlsFiles:
+    """The certificates that the configuration names, read when they are needed."""
+
+    def __init__(self, host: Host, server: ServerFacts) -> None:
+        self._host = host
+        self._tree = server.tree
+
+    def pair(self) -> tuple[str, Secret] | None:
+        """Return what the server shows to its own peers, to be shown to itself; None without one.
+
+        It is read for one connection and kept nowhere.
+        """
+        names = ("tls-client-cert-file", "tls-client-key-file")
+        certificate, key = self._read(*names)
+        if not certificate or not key:
+            certificate, key = self._read("tls-cert-file", "tls-key-file")
+        # For one with a pass-phrase OpenSSL would ask at a terminal.
+        if not certificate or not key or "ENCRYPTED" in key:
+            return None
+        return certificate, Secret(key)
+
+    def certificate_and_authorities(self) -> tuple[str, str]:
+        certificate, authorities = self._read("tls-cert-file", "tls-ca-cert-file")
+        return certificate, authorities
+
+    def _read(self, *directives: str) -> list[str]:
+        paths = [self._tree.value(name) or "" for name in directives]
+        known = [path for path in paths if path.startswith("/")]
+        read = dict(zip(known, self._host.read_files(known), strict=True)) if known else {}
+        found = (read.get(path) for path in paths)
+        return [(each.content or b"").decode(errors="replace") if each else "" for each in found]
+
+
+def _must_be_known(host: Host, server: ServerFacts, stream: TlsStream) -> None:
+    """See that the certificate served is the one on file, or of an authority that is.
+
+    Between a re-issue and its loading the server shows the one before.
+
+    Raises:
+        ServerRefused: It is neither: a password would go to whoever answers there.
+    """
+    on_file, authorities = _TlsFiles(host, server).certificate_and_authorities()
+    served = x509.load_der_x509_certificate(stream.session.getpeercert(binary_form=True) or b"")
+    if served in _certificates(on_file):
+        return
+    for authority in _certificates(authorities):
+        with suppress(ValueError, TypeError, InvalidSignature):
+            served.verify_directly_issued_by(authority)
+            return
+    raise _tls_only(host, "its certificate is not the one in tls-cert-file")
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    with suppress(ValueError):
+        return x509.load_pem_x509_certificates(pem.encode())
+    return []
+
+
+def _tls_only(host: Host, why: str) -> ServerRefused:
+    return ServerRefused(
+        host.name,
+        f"the server has no plain port, and cannot be asked over TLS: {why}",
+        reason="TlsOnly",
+        next_step="Give it a plain port on loopback, or set tls-auth-clients to optional.",
+    )
