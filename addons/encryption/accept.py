@@ -22,6 +22,8 @@ def acceptable(drift: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for name, value in _directives(drift):
         if name == "tls-port" and value.isdecimal() and 0 < int(value) < 65536:
             found.setdefault("tls_port", set()).add(value)
+        elif name == "port" and value.isdecimal():
+            found.setdefault("plaintext", set()).add("off" if value == "0" else "keep")
         elif name == "tls-auth-clients" and value in _ASKED_AS:
             found.setdefault("tls_auth_clients", set()).add(_ASKED_AS[value])
     return {name: values.pop() for name, values in found.items() if len(values) == 1}

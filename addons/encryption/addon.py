@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from addons.actions import INSTALL, REISSUE, UNINSTALL
+from addons.actions import CONFIGURE, INSTALL, REISSUE, UNINSTALL
 from addons.authorities import (
     authority_ensure,
     authority_foreseen,
@@ -47,6 +47,9 @@ class EncryptionAddOn:
     icon = "lock"
     actions: Mapping[str, Action] = {
         INSTALL: Action(INSTALL, "Install encryption", "Installing", "Install", configures=True),
+        CONFIGURE: Action(
+            CONFIGURE, "Change settings", "Changing settings", "Apply", configures=True
+        ),
         REISSUE: Action(REISSUE, "Re-issue certificates", "Re-issuing certificates", "Re-issue"),
         UNINSTALL: Action(
             UNINSTALL, "Uninstall encryption", "Uninstalling", "Uninstall", "from", destroys=True
@@ -93,6 +96,8 @@ class EncryptionAddOn:
             return merge_certificates(first, later)
         if step == "runtime":
             return {"values": {**later["values"], **first["values"]}}
+        if step == "restart":
+            return {**first, "running": {**later["running"], **first["running"]}}
         if step == "firewall":
             # The later run has moved them, where another backend is in force since.
             return {**first, "backend": later["backend"], "wanted": later["wanted"]}

@@ -19,7 +19,16 @@ class EncryptionForm(forms.Form):
         min_value=1,
         max_value=65535,
         initial=_DEFAULT.tls_port,
-        help_text="Opened beside the plain port, which goes on as before.",
+        help_text="Beside the plain port; or its own number, where that is closed.",
+    )
+    plaintext = forms.ChoiceField(
+        label="Plain port",
+        choices=[
+            ("keep", "Keep it beside TLS"),
+            ("off", "Close it: TLS only"),
+        ],
+        initial=_DEFAULT.plaintext,
+        help_text="Closing it ends the sessions that are still in plaintext; the preview counts.",
     )
     tls_auth_clients = forms.ChoiceField(
         label="Client certificates",
@@ -29,6 +38,19 @@ class EncryptionForm(forms.Form):
             ("no", "No: not asked for"),
         ],
         initial=_DEFAULT.tls_auth_clients,
+    )
+    tls_minimum = forms.ChoiceField(
+        label="TLS versions",
+        choices=[("1.2", "1.2 and 1.3"), ("1.3", "1.3 alone")],
+        initial=_DEFAULT.tls_minimum,
+    )
+    ciphers = forms.CharField(
+        label="Ciphers of TLS 1.2",
+        initial=_DEFAULT.ciphers,
+        help_text=(
+            "aead: the modern ones. server: as the server chooses. Or OpenSSL's names with colons. "
+            "Those of TLS 1.3 are all modern."
+        ),
     )
     networks = forms.CharField(
         label="Open to",
@@ -85,6 +107,11 @@ class EncryptionForm(forms.Form):
             (KeyType.RSA_3072.value, "RSA 3072: for clients that know nothing else"),
         ],
         initial=_DEFAULT.key_type,
+    )
+    sans = forms.CharField(
+        label="More names in the certificates",
+        required=False,
+        help_text="DNS names or addresses by which clients reach every node, such as a balancer's.",
     )
     directory = forms.CharField(
         label="Directory on the node",

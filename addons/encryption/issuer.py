@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from ipaddress import ip_address
 
 from addons.pki.facts import LeafFacts, read_certificate
 from addons.pki.keys import KeyType
 from addons.pki.leaf import Issued, LeafRequest, issue_leaf
+from addons.pki.names import is_ip
 from addons.pki.policy import reasons_to_reissue
 from addons.pki.serial import new_serial
 from instances.reason import Reason
@@ -71,12 +71,3 @@ class Issuer:
     ) -> list[Reason]:
         """Say why a certificate does not do; an empty list means that it does."""
         return reasons_to_reissue(current=current, wanted=request, authority=self.facts, now=now)
-
-
-def is_ip(text: str) -> bool:
-    """Say whether the text is an IP address."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

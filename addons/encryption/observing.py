@@ -11,13 +11,16 @@ from instances.reason import Reason
 from instances.remote.errors import RemoteError
 
 
-def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool) -> State:
+def observed(
+    look: Callable[[], State], node: NodeSession, *, plain_port: int, plain_closed: bool
+) -> State:
     """Return the observation to store, with the condition it comes to.
 
     Args:
         look: Shakes hands and judges; raises where that is not as it should be.
         node: The node.
-        plain_closed: Whether a rule of ours closes the plain port to others.
+        plain_port: The port for plaintext; 0 for none.
+        plain_closed: Whether it is to be closed to others: by a rule of ours, or for good.
     """
     problem, seen = None, {}
     # First: what the panel itself opens on the plain port below is not to be taken for a client.
@@ -31,12 +34,12 @@ def observed(look: Callable[[], State], node: NodeSession, *, plain_closed: bool
     except RemoteError as error:
         problem = Reason(error.reason, str(error), error.next_step)
     seen["sample"] = sample
-    seen["outside"] = plaintext_outside(node)
+    seen["outside"] = plaintext_outside(node, plain_port)
     if problem is None and plain_closed and seen["outside"] in PLAIN_OPEN:
         problem = Reason(
             "PlainPortOpen",
-            f"{node.name}: the plain port {node.server.port} answers other machines, "
-            "although a rule should close it.",
+            f"{node.name}: the plain port {plain_port} answers other machines, "
+            "although it should be closed to them.",
         )
     if problem is not None:
         seen["condition"] = {

@@ -1,8 +1,10 @@
-"""What stands in the way of an install, and what a person should know before it. Pure."""
+"""What stands in the way of an install, and what a person should know before it. They only look."""
 
 from collections.abc import Iterator
 from datetime import datetime
 
+from addons.encryption.history import History
+from addons.encryption.plaintext import plain_sample
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import (
     Wanted,
@@ -17,6 +19,7 @@ from instances.reason import Reason
 
 DISK_NEEDED_BYTES = 16 * 1024 * 1024
 TIGHT_INODES = 64
+_SHOWN_PEERS = 5
 
 
 def node_obstacles(node: NodeSession, now: datetime) -> Iterator[Reason]:
@@ -49,11 +52,12 @@ def node_obstacles(node: NodeSession, now: datetime) -> Iterator[Reason]:
 
 
 def install_obstacles(
-    node: NodeSession, spec: EncryptionSpec, wanted: Wanted, *, ours: bool
+    node: NodeSession, spec: EncryptionSpec, wanted: Wanted, history: History, *, ours: bool
 ) -> Iterator[Reason]:
     """Yield what makes this install impossible.
 
     Args:
+        history: What the add-on has changed there before.
         ours: Whether the add-on is on the node already, so that its TLS port is our own.
     """
     yield from node_obstacles(node, node.now())
@@ -73,7 +77,8 @@ def install_obstacles(
             f"({server.tls_reason}).",
             "Install a build with TLS, such as the distribution's.",
         )
-    yield from _taken(node, spec, ours=ours)
+    yield from _taken(node, spec, history, ours=ours)
+    yield from _needs_plaintext(node, spec, history)
     yield from _shadowed(node, wanted)
     if not server.config.directory_writable:
         yield Reason(
@@ -95,7 +100,26 @@ def install_obstacles(
         )
 
 
-def _taken(node: NodeSession, spec: EncryptionSpec, *, ours: bool) -> Iterator[Reason]:
+def _needs_plaintext(node: NodeSession, spec: EncryptionSpec, history: History) -> Iterator[Reason]:
+    """Yield why the plain port cannot be closed: servers still speak plaintext to each other."""
+    info = node.runtime.info
+    links = {
+        "it is a replica": info.get("role") == "slave",
+        "replicas follow it": info.get("connected_slaves", "0") != "0",
+        "it is part of a cluster": info.get("cluster_enabled") == "1",
+    }
+    why = next((said for said, so in links.items() if so), None)
+    if spec.tls_only and history.plain_port and why:
+        yield Reason(
+            "PlainLinks",
+            f"{node.name}: {why}, over the plain port; Redoubt cannot move such links to TLS yet.",
+            "Keep the plain port: plaintext=keep.",
+        )
+
+
+def _taken(
+    node: NodeSession, spec: EncryptionSpec, history: History, *, ours: bool
+) -> Iterator[Reason]:
     server = node.server
     running = int(node.runtime.config.get("tls-port") or 0) or server.tls_port
     if running and not ours:
@@ -113,8 +137,16 @@ def _taken(node: NodeSession, spec: EncryptionSpec, *, ours: bool) -> Iterator[R
             "Put them into different groups, and install on each with a tls_port of its own.",
         )
         return
+    if spec.tls_port == history.plain_port and not spec.tls_only:
+        yield Reason(
+            "SamePort",
+            f"{node.name}: {spec.tls_port} is its plain port, and both cannot have one number.",
+            "Choose another tls_port, or plaintext=off: then TLS takes the number over.",
+        )
+        return
     # The server itself may have the new port for something else, such as its cluster's bus.
-    own = server.pid if ours and spec.tls_port == running else None
+    gives = {running if ours else 0, history.plain_port if spec.tls_only else 0}
+    own = server.pid if spec.tls_port in gives else None
     listener = node.facts.listener(spec.tls_port, but=own)
     if listener is not None:
         yield Reason(
@@ -124,12 +156,18 @@ def _taken(node: NodeSession, spec: EncryptionSpec, *, ours: bool) -> Iterator[R
         )
 
 
-def uninstall_obstacles(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
-    """Yield what makes this uninstall impossible."""
+def uninstall_obstacles(
+    node: NodeSession, spec: EncryptionSpec, plain_port: int
+) -> Iterator[Reason]:
+    """Yield what makes this uninstall impossible.
+
+    Args:
+        plain_port: The port for plaintext afterwards; 0 for none.
+    """
     yield from node_obstacles(node, node.now())
     if spec.apply != "live" or not can_apply_live(node.server, node.runtime):
         yield from _no_unit(node, spec)
-    if node.server.port == 0:
+    if plain_port == 0:
         yield Reason(
             "NoPlainPort",
             f"{node.name}: the server has no plain port, so without TLS nobody could reach it.",
@@ -169,9 +207,13 @@ def _shadowed(node: NodeSession, wanted: Wanted) -> Iterator[Reason]:
         )
 
 
-def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) -> Iterator[Reason]:
+def install_warnings(
+    node: NodeSession, spec: EncryptionSpec, wanted: Wanted, history: History
+) -> Iterator[Reason]:
     """Yield what a person should know before confirming."""
     server = node.server
+    if spec.tls_only and node.runtime.config.get("port") == str(history.plain_port):
+        yield from _closing(node, history.plain_port)
     if wanted.loopback_only:
         yield Reason(
             "LoopbackOnly",
@@ -180,7 +222,7 @@ def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) ->
         )
     if spec.apply == "live" and not wanted.live:
         yield Reason("NeedsRestart", f"{node.name}: {_why_restart(node)}, so it restarts once.")
-    if spec.bind == "node" and not wanted.loopback_only:
+    if spec.bind == "node" and not wanted.loopback_only and not spec.tls_only:
         yield Reason(
             "PlainPortExposed",
             f"{node.name}: the new address is the plain port {server.port}'s too; "
@@ -203,6 +245,21 @@ def install_warnings(node: NodeSession, spec: EncryptionSpec, wanted: Wanted) ->
         )
 
 
+def _closing(node: NodeSession, port: int) -> Iterator[Reason]:
+    """Yield whom closing the plain port cuts off."""
+    there = plain_sample(node).connections if port else ()
+    if there:
+        peers = list(dict.fromkeys(each.peer.address for each in there))
+        shown = ", ".join(peers[:_SHOWN_PEERS])
+        more = f" and {len(peers) - _SHOWN_PEERS} more" if len(peers) > _SHOWN_PEERS else ""
+        yield Reason(
+            "PlaintextInUse",
+            f"{node.name}: {len(there)} connection{'s' * (len(there) != 1)} on the plain port "
+            f"{port} now, from {shown}{more}: they are ended, and cannot come back.",
+            "Move these clients to TLS first.",
+        )
+
+
 def _what_protects(node: NodeSession, wanted: Wanted) -> str:
     if any(rule.action == "drop" for rule in wanted.rules):
         return "a rule closes it from outside"
@@ -216,6 +273,8 @@ def _why_restart(node: NodeSession) -> str:
         return f"CONFIG cannot be used ({refused.code})"
     if node.server.outdated:
         return "its program was replaced since it started"
+    if can_apply_live(node.server, node.runtime):
+        return "it cannot move its certificates while TLS is all it speaks"
     return f"{node.server.product} {node.server.version_text} cannot open a TLS port live"
 
 

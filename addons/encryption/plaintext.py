@@ -101,8 +101,14 @@ def plain_sample(session: NodeSession, port: int | None = None) -> PlainSample:
     clients = [client for client in parse_clients(str(listed)) if client.number != int(own)]
     if any(client.local is None for client in clients):
         return PlainSample(port, _joined(_sockets(session, port), parse_clients(str(listed)), own))
-    found = [_named(client, client.local) for client in clients if client.local is not None]
-    return PlainSample(port, tuple(each for each in found if each.local.port == port))
+    found = listed_on(str(listed), port)
+    return PlainSample(port, tuple(each for each in found if each.number != int(own)))
+
+
+def listed_on(listing: str, port: int) -> list[PlainConnection]:
+    """Return who is on a port, from an answer to CLIENT LIST of 6.2 or later."""
+    clients = ((client, client.local) for client in parse_clients(listing))
+    return [_named(client, local) for client, local in clients if local and local.port == port]
 
 
 def _listens_on_tls_alone(session: NodeSession) -> bool:

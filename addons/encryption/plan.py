@@ -26,11 +26,13 @@ class Served:
 
     Args:
         local: Whether only the node itself can reach the server.
+        plain_port: Where it speaks plaintext, or did before that was closed; 0 for nowhere.
     """
 
     spec: EncryptionSpec
     layout: Layout
     local: bool
+    plain_port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class EncryptionPlan:
         before: How the node spoke TLS before the run; None where it did not.
         after: How it does when the run has succeeded.
         tls_port: The port that is closed where it does not.
+        plain_port: The port that answers in plaintext then; 0 for none.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -55,6 +58,7 @@ class EncryptionPlan:
     before: Served | None
     after: Served | None
     tls_port: int
+    plain_port: int
 
     @property
     def obstacles(self) -> Sequence[Reason]:
@@ -77,10 +81,17 @@ class EncryptionPlan:
         if served is not None:
             known = self.certificates.in_place if goal is Goal.FORWARD else None
             on_file = known or fingerprints_on_file(node, served.layout)
-            seen = verify(node, served.spec, self.issuer, on_file, local=served.local)
+            seen = verify(
+                node,
+                served.spec,
+                self.issuer,
+                on_file,
+                local=served.local,
+                plain_port=served.plain_port,
+            )
             return seen.sentences(self.issuer.facts.common_name), seen.as_json()
-        said = plaintext_of(node)
-        if not tls_closed(node, self.tls_port):
+        said = plaintext_of(node, self.plain_port, closed=False)
+        if self.tls_port != self.plain_port and not tls_closed(node, self.tls_port):
             raise StepFailed(
                 Reason(
                     "StillListening",
@@ -94,7 +105,12 @@ class EncryptionPlan:
         """Look at both ports from outside: what TLS shows, and whether the plain one is open."""
         rules = self.firewall.wanted if self.firewall else ()
         closed = any(rule.action == "drop" for rule in rules)
-        return observed(lambda: self.probe(node, Goal.FORWARD)[1], node, plain_closed=closed)
+        return observed(
+            lambda: self.probe(node, Goal.FORWARD)[1],
+            node,
+            plain_port=self.plain_port,
+            plain_closed=closed or bool(self.after and self.after.spec.tls_only),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +129,12 @@ class AdoptionPlan:
 
     def observe(self, node: NodeSession) -> State:
         """Look at what is served, and at the plain port from outside."""
-        return observed(lambda: self.probe(node, Goal.FORWARD)[1], node, plain_closed=False)
+        return observed(
+            lambda: self.probe(node, Goal.FORWARD)[1],
+            node,
+            plain_port=node.server.port,
+            plain_closed=False,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from addons.encryption.binding import loopback_only
+from addons.encryption.history import History, closed_outside, former_values, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.obstacles import (
@@ -22,13 +24,13 @@ from addons.encryption.steps.configuration import (
     restore_directives,
 )
 from addons.encryption.steps.firewall import FirewallRules, stored_rule
+from addons.encryption.steps.leftover import LeftoverSessions
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
 from addons.encryption.wanted import (
     Wanted,
     can_apply_live,
     directory_of,
-    loopback_only,
     needs_password,
     wanted_of,
 )
@@ -38,8 +40,6 @@ from instances.nodeconf.command import Command
 from instances.nodeconf.firewall import Rule
 from instances.nodeconf.redis_conf import EMPTY_BASELINE, restore
 from instances.reason import Reason
-
-_OFF = {"tls-port": "0"}
 
 
 def tag_prefix(node: int) -> str:
@@ -66,26 +66,28 @@ class InstallPlanner:
             port = int(session.runtime.config.get("tls-port") or session.server.tls_port)
             return AdoptionPlan((), (), port, self.issuer)
         ours = bool(session.brief.baseline or session.brief.begun)
+        history = history_of(session)
         wanted = wanted_of(
             _with_own_directory(self.spec, session),
             session.facts,
             session.runtime,
             addresses=session.brief.client_addresses,
             prefix=tag_prefix(session.brief.node),
-            closed_before=_closed_before(session),
+            history=history,
         )
         firewall = self._firewall(session, wanted)
         certificates = self._certificates(session, wanted)
         return EncryptionPlan(
-            steps=self._steps(session, wanted, firewall, certificates),
-            found=tuple(install_obstacles(session, self.spec, wanted, ours=ours)),
-            known=tuple(install_warnings(session, self.spec, wanted)),
+            steps=self._steps(session, wanted, firewall, certificates, history),
+            found=tuple(install_obstacles(session, self.spec, wanted, history, ours=ours)),
+            known=tuple(install_warnings(session, self.spec, wanted, history)),
             firewall=firewall,
             certificates=certificates,
             issuer=self.issuer,
             before=_served_before(session, self.former),
-            after=Served(self.spec, wanted.layout, wanted.loopback_only),
+            after=Served(self.spec, wanted.layout, wanted.loopback_only, history.plain_port),
             tls_port=self.spec.tls_port,
+            plain_port=history.plain_port,
         )
 
     @staticmethod
@@ -102,7 +104,7 @@ class InstallPlanner:
         return IssueCertificates(
             wanted.layout.directory,
             issuer=self.issuer,
-            names=session.brief.client_addresses,
+            names=(*session.brief.client_addresses, *self.spec.sans),
             group=session.server.unit_group,
         )
 
@@ -112,18 +114,30 @@ class InstallPlanner:
         wanted: Wanted,
         firewall: FirewallRules,
         certificates: IssueCertificates,
+        history: History,
     ) -> Sequence[Step[NodeSession]]:
         configuration = ConfigurationFile(
             install_directives(wanted.lines, session.server),
             back=lambda before: restore_directives(before["baseline"]),
         )
         moved = self._moved_away(session, wanted)
+        # A rule that closes the plain port goes once nothing listens there.
+        opens = closed_outside(session) and all(rule.action != "drop" for rule in wanted.rules)
+        early, late = ((), (firewall,)) if opens else ((firewall,), ())
         # A file edited before the running server could be erased by a REWRITE (REDIS_FACTS 0.2).
         if _goes_live(session, wish=wanted.live):
-            running = RunningServer(wanted.directives, certificates=certificates)
-            return (certificates, firewall, running, configuration, *moved)
-        restart = Restart(wanted.directives, tls_port=self.spec.tls_port, certificates=certificates)
-        return (certificates, firewall, configuration, restart, *moved)
+            leftover = LeftoverSessions(
+                port=history.plain_port if self.spec.tls_only else 0, tls_port=self.spec.tls_port
+            )
+            running = RunningServer(wanted.directives, certificates=certificates, leftover=leftover)
+            return (certificates, *early, running, configuration, *late, *moved, leftover)
+        restart = Restart(
+            wanted.directives,
+            tls_port=self.spec.tls_port,
+            plain_port=history.plain_port,
+            certificates=certificates,
+        )
+        return (certificates, *early, configuration, restart, *late, *moved)
 
     def _moved_away(self, session: NodeSession, wanted: Wanted) -> Sequence[RemoveCertificates]:
         """Return what takes the certificates away from the directory they were in."""
@@ -159,11 +173,12 @@ class UninstallPlanner:
             backend=baseline.get("firewall", {}).get("backend", "none"),
         )
         certificates = _removal(session, self.former)
+        plain = history_of(session).plain_port
         connections = tls_connections(session, self.former.tls_port)
         return EncryptionPlan(
             steps=self._steps(session, baseline, certificates, firewall),
             found=(
-                *uninstall_obstacles(session, self.spec),
+                *uninstall_obstacles(session, self.spec, plain),
                 *_left_open(session, baseline),
                 *_left_without_certificate(session, self._configuration(session)),
             ),
@@ -174,6 +189,7 @@ class UninstallPlanner:
             before=_served_before(session, self.former),
             after=None,
             tls_port=self.former.tls_port,
+            plain_port=plain,
         )
 
     def _steps(
@@ -188,12 +204,13 @@ class UninstallPlanner:
             self._configuration(session),
             back=lambda _before: install_directives(lines, session.server),
         )
-        former = _former_values(baseline)
+        former = former_values(baseline)
         can = can_apply_live(session.server, session.runtime)
         if _goes_live(session, wish=self.spec.apply == "live" and can):
             values = dict(reversed(former.items()))
             return (RunningServer(values), configuration, firewall, certificates)
-        restart = Restart(former, tls_port=self.former.tls_port)
+        plain = history_of(session).plain_port
+        restart = Restart(former, tls_port=self.former.tls_port, plain_port=plain)
         return (configuration, restart, firewall, certificates)
 
     def _configuration(self, session: NodeSession) -> Rewrite:
@@ -225,7 +242,8 @@ def _served_before(session: NodeSession, former: EncryptionSpec | None) -> Serve
     if former is None or not session.brief.baseline:
         return None
     layout = Layout(installed_directory(session, former))
-    return Served(former, layout, loopback_only(session.server.bind))
+    plain = history_of(session).plain_port
+    return Served(former, layout, loopback_only(session.server.bind), plain)
 
 
 def installed_directory(session: NodeSession, former: EncryptionSpec) -> str:
@@ -246,7 +264,7 @@ def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[
 
     An operator's own change of the bind line is left by an uninstall.
     """
-    if not _closed_before(session) or needs_password(session.server, session.runtime):
+    if not history_of(session).exposed or needs_password(session.server, session.runtime):
         return ()
     file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
     config = session.server.config
@@ -258,7 +276,7 @@ def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[
         Reason(
             "BindChanged",
             f"{session.name}: its bind line was changed since the install and stays, so without "
-            f"Redoubt's rule the plain port {session.server.port} would be open to others.",
+            f"Redoubt's rule the plain port {history_of(session).plain_port} would be open to others.",
             "Take the node's address out of bind in its file, or set a password, and try again.",
         ),
     )
@@ -283,23 +301,6 @@ def _left_without_certificate(session: NodeSession, back: Rewrite) -> Sequence[R
     )
 
 
-def _former_values(baseline: Mapping[str, State]) -> dict[str, str]:
-    """Return what the server ran with before the add-on, in the order in which to set it.
-
-    An install may have been followed by one of the other kind: the layer from before TLS counts
-    first, the other adds what only it has changed. tls-port comes last.
-    """
-    places = (("runtime", "values"), ("restart", "running"))
-    layers = [dict(baseline[step][field]) for step, field in places if step in baseline]
-    layers = [dict(_OFF) if "tls-port" not in layer else layer for layer in layers]
-    layers.sort(key=lambda layer: layer["tls-port"] != "0")
-    former: dict[str, str] = {}
-    for layer in layers:
-        former = {**layer, **former}
-    port = former.pop("tls-port", "0")
-    return {**former, "tls-port": port}
-
-
 def _installed_lines(session: NodeSession, spec: EncryptionSpec) -> dict[str, Any]:
     return wanted_of(
         spec,
@@ -307,7 +308,7 @@ def _installed_lines(session: NodeSession, spec: EncryptionSpec) -> dict[str, An
         session.runtime,
         addresses=session.brief.client_addresses,
         prefix=tag_prefix(session.brief.node),
-        closed_before=_closed_before(session),
+        history=history_of(session),
     ).lines
 
 
@@ -315,17 +316,6 @@ def _speaks_foreign_tls(session: NodeSession) -> bool:
     if session.brief.baseline or session.brief.begun:
         return False
     return bool(int(session.runtime.config.get("tls-port") or 0) or session.server.tls_port)
-
-
-def _earlier_firewall(session: NodeSession) -> list[State]:
-    states = (session.brief.baseline.get("firewall"), session.brief.begun.get("firewall"))
-    return [state for state in states if state]
-
-
-def _closed_before(session: NodeSession) -> bool:
-    return any(
-        rule["action"] == "drop" for state in _earlier_firewall(session) for rule in state["wanted"]
-    )
 
 
 def _previous_rules(session: NodeSession) -> list[Rule]:

@@ -31,11 +31,14 @@ class Verified:
     source: str
     plaintext: str
     client_fingerprint: str
+    tls_only: bool
 
     def sentences(self, authority: str) -> list[str]:
         """Say it for the record."""
         where = "from the panel" if self.source == "panel" else "on the node"
         said = f"verified {where}: {self.tls.protocol}, chain to “{authority}”, {_answer(self.tls)}"
+        if self.tls_only:
+            return [said, "the plain port is closed: TLS only"]
         return [said, f"the plain port answers as before ({self.plaintext})"]
 
     def as_json(self) -> dict[str, Any]:
@@ -74,6 +77,7 @@ def verify(
     on_file: tuple[str, str],
     *,
     local: bool,
+    plain_port: int,
 ) -> Verified:
     """Prove that the node serves the certificate that is in its files.
 
@@ -81,6 +85,7 @@ def verify(
         on_file: The fingerprints of the server's and the client's certificate there; where it was
             deleted, what is served must be one that was issued to the node.
         local: Whether the server listens on loopback alone, so that only the node can look.
+        plain_port: What answers in plaintext, or is closed, as the settings say; 0 for none.
 
     Raises:
         StepFailed: It does not, with the cause, and with what was seen.
@@ -89,10 +94,16 @@ def verify(
     seen, source = _look(node, spec, issuer, local=local)
     try:
         _judge(node, seen, server)
-        plaintext = plaintext_of(node)
+        plaintext = plaintext_of(node, plain_port, closed=spec.tls_only)
     except StepFailed as failure:
         raise StepFailed(failure.reason, _shown(seen, source, client)) from failure
-    return Verified(tls=seen, source=source, plaintext=plaintext, client_fingerprint=client)
+    return Verified(
+        tls=seen,
+        source=source,
+        plaintext=plaintext,
+        client_fingerprint=client,
+        tls_only=spec.tls_only,
+    )
 
 
 def _look(
@@ -182,19 +193,30 @@ def _judge(node: NodeSession, seen: TlsObservation, on_file: str) -> None:
         )
 
 
-def plaintext_of(node: NodeSession) -> str:
-    """Return what the plain port says, seen from the node itself; ``closed`` where there is none.
+def plaintext_of(node: NodeSession, port: int, *, closed: bool) -> str:
+    """Return what the plain port says, seen from the node itself; ``closed`` where it is.
+
+    Args:
+        port: Its number; 0 for none. With TLS alone it may be the TLS port's.
+        closed: Whether it is to be closed.
 
     Raises:
-        StepFailed: It does not answer any more.
+        StepFailed: It does not answer any more, or still does.
     """
-    port = node.server.port
     if port == 0:
         return "closed"
     said = probe_plaintext(
         lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT), _TIMEOUT
     )
-    if said not in PLAIN_OPEN:
+    if closed and said in PLAIN_OPEN:
+        raise StepFailed(
+            Reason(
+                "PlainPortOpen",
+                f"{node.name}: port {port} still answers in plaintext ({said}).",
+                "Look with ss -ltnp on the node who listens there.",
+            )
+        )
+    if not closed and said not in PLAIN_OPEN:
         raise StepFailed(
             Reason(
                 "PlainPortSilent",
@@ -202,12 +224,11 @@ def plaintext_of(node: NodeSession) -> str:
                 f"systemctl status {node.server.unit} on the node says how it is.",
             )
         )
-    return said
+    return "closed" if closed else said
 
 
-def plaintext_outside(node: NodeSession) -> str:
+def plaintext_outside(node: NodeSession, port: int) -> str:
     """Return what the plain port says to the panel; ``closed`` where there is none."""
-    port = node.server.port
     if port == 0:
         return "closed"
     address = node.brief.client_addresses[0]

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from addons.encryption.binding import loopback_only
+from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.obstacles import no_unit, node_obstacles
@@ -11,7 +13,6 @@ from addons.encryption.planner import installed_directory
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.reissue import ReissueCertificates, ReloadCertificates
 from addons.encryption.steps.restart import Restart
-from addons.encryption.wanted import loopback_only
 from addons.engine.step import Plan, Step
 from addons.session import NodeSession
 from instances.reason import Reason
@@ -34,11 +35,12 @@ class ReissuePlanner:
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
         layout = Layout(installed_directory(session, self.spec))
-        served = Served(self.spec, layout, loopback_only(session.server.bind))
+        plain = history_of(session).plain_port
+        served = Served(self.spec, layout, loopback_only(session.server.bind), plain)
         certificates = ReissueCertificates(
             layout.directory,
             issuer=self.issuer,
-            names=session.brief.client_addresses,
+            names=(*session.brief.client_addresses, *self.spec.sans),
             group=session.server.unit_group,
         )
         refused = _config_refused(session)
@@ -52,6 +54,7 @@ class ReissuePlanner:
             before=served,
             after=served,
             tls_port=self.spec.tls_port,
+            plain_port=plain,
         )
 
     def _load(
@@ -61,7 +64,12 @@ class ReissuePlanner:
         begun = session.brief.begun
         if "restart" in begun or (refused is not None and ReloadCertificates.key not in begun):
             wanted = {"tls-port": str(self.spec.tls_port)}
-            return Restart(wanted, tls_port=self.spec.tls_port, certificates=certificates)
+            return Restart(
+                wanted,
+                tls_port=self.spec.tls_port,
+                plain_port=history_of(session).plain_port,
+                certificates=certificates,
+            )
         return ReloadCertificates(certificates.layout)
 
 

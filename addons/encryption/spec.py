@@ -1,5 +1,7 @@
 """What can be asked of the encryption add-on, and what is asked where nothing is said."""
 
+import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from ipaddress import ip_network
@@ -7,11 +9,23 @@ from typing import Any
 
 from addons.pki.errors import CertificateError
 from addons.pki.keys import KeyType
+from addons.pki.names import dns_name, is_ip
+from addons.pki.names import ip_address as ip_name
 from addons.pki.validity import validate_lifetime
 from instances.errors import Invalid
 
 AUTH_CLIENTS = {"no": "no", "optional": "optional", "required": "yes"}
 """Our word to redis.conf's for ``tls-auth-clients``."""
+
+PROTOCOLS = {"1.2": "TLSv1.2 TLSv1.3", "1.3": "TLSv1.3"}
+"""The oldest version to what ``tls-protocols`` says."""
+
+AEAD = ":".join(
+    f"ECDHE-{key}-{cipher}"
+    for cipher in ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+    for key in ("ECDSA", "RSA")
+)
+"""TLS 1.2 suites that authenticate what they encrypt (RFC 9325, 4.2); those of 1.3 all do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,45 +33,61 @@ class EncryptionSpec:
     """The settings of the add-on.
 
     Args:
-        tls_port: The port for TLS beside the plain one.
+        tls_port: The port for TLS: beside the plain one, or its own number where that is closed.
+        plaintext: ``keep`` the plain port, or switch it ``off``: TLS only.
         tls_auth_clients: Whether clients present a certificate: ``no``, ``optional``, ``required``.
+        tls_minimum: The oldest TLS version: ``1.2`` or ``1.3``.
+        ciphers: Of TLS 1.2: ``aead``, the ``server``'s own choice, or a list as OpenSSL has it.
         bind: ``keep`` the addresses the server listens on, or add the ``node``'s own.
         protected_mode: ``keep`` it, or switch it off by saying ``no``.
         apply: ``live`` where the server can (else a restart), or always a ``restart``.
         networks: From where the port is open; empty for anywhere.
         lifetime_days: Of the certificates.
         key_type: Of authority and certificates.
+        sans: Names and addresses for each certificate, besides those that the node has.
         directory: Of the certificates on the node; empty for the server's usual one.
         adopt: ``yes`` takes a server that speaks TLS already into view, and changes nothing.
         renew: Whether certificates are renewed by themselves, ``auto``, or not, ``off``.
     """
 
     tls_port: int = 6380
+    plaintext: str = "keep"
     tls_auth_clients: str = "optional"
+    tls_minimum: str = "1.2"
+    ciphers: str = "aead"
     bind: str = "keep"
     protected_mode: str = "keep"
     apply: str = "live"
     networks: tuple[str, ...] = ()
     lifetime_days: int = 365
     key_type: str = KeyType.EC_P256.value
+    sans: tuple[str, ...] = ()
     directory: str = ""
     adopt: str = "no"
     renew: str = "auto"
 
     def as_json(self) -> dict[str, Any]:
         """Return the spec for storage."""
-        return asdict(self) | {"networks": list(self.networks)}
+        return asdict(self) | {name: list(getattr(self, name)) for name in _LISTS}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> "EncryptionSpec":
         """Return a stored spec; settings that came later take their defaults."""
         known = {each.name for each in fields(cls)}
         values = {key: value for key, value in stored.items() if key in known}
-        return cls(**values | {"networks": tuple(values.get("networks", ()))})
+        return cls(**values | {name: tuple(values.get(name, ())) for name in _LISTS})
+
+    @property
+    def tls_only(self) -> bool:
+        """Whether the plain port is closed."""
+        return self.plaintext == "off"
 
 
+_LISTS = ("networks", "sans")
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "tls_auth_clients": tuple(AUTH_CLIENTS),
+    "plaintext": ("keep", "off"),
+    "tls_minimum": tuple(PROTOCOLS),
     "bind": ("keep", "node"),
     "protected_mode": ("keep", "no"),
     "apply": ("live", "restart"),
@@ -122,6 +152,32 @@ def _networks(key: str, text: str) -> tuple[str, ...]:
     return tuple(networks)
 
 
+def _sans(key: str, text: str) -> tuple[str, ...]:
+    names = []
+    for word in text.replace(",", " ").split():
+        try:
+            names.append(ip_name(word) if is_ip(word) else dns_name(word))
+        except CertificateError as error:
+            raise Invalid(key, str(error)) from error
+    return tuple(dict.fromkeys(names))
+
+
+def _ciphers(key: str, text: str) -> str:
+    if text in {"aead", "server"}:
+        return text
+    try:
+        if not _CIPHERS.fullmatch(text):
+            raise ssl.SSLError
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).set_ciphers(text)
+    except ssl.SSLError as error:
+        raise Invalid(
+            key,
+            f"“{text}” is not a list of ciphers that OpenSSL knows.",
+            "Choose aead or server, or names such as ECDHE-RSA-AES128-GCM-SHA256 with colons.",
+        ) from error
+    return text
+
+
 def _directory(key: str, text: str) -> str:
     if not text:
         return ""
@@ -136,10 +192,13 @@ def _directory(key: str, text: str) -> str:
     return text.rstrip("/")
 
 
+_CIPHERS = re.compile(r"[A-Za-z0-9_+!@=-]+(:[A-Za-z0-9_+!@=-]+)*")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/")
 _PARSERS: Mapping[str, Callable[[str, str], Any]] = {
     "tls_port": _port,
     "lifetime_days": _lifetime,
     "networks": _networks,
+    "sans": _sans,
+    "ciphers": _ciphers,
     "directory": _directory,
 }

@@ -1,20 +1,17 @@
 """From the spec and a node's facts to what its server should say. Pure decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from addons.encryption.issuer import is_ip
+from addons.encryption.binding import bind_wanted, loopback_only
+from addons.encryption.history import History
 from addons.encryption.layout import DEFAULT_DIRECTORY, Layout
-from addons.encryption.spec import AUTH_CLIENTS, EncryptionSpec
-from addons.encryption.steps.runtime import LIVE_TLS
+from addons.encryption.spec import AEAD, AUTH_CLIENTS, PROTOCOLS, EncryptionSpec
+from addons.encryption.steps.runtime import LIVE_TLS, SEVERAL_PAIRS
 from instances.nodeconf.facts import NodeFacts, ServerFacts
 from instances.nodeconf.firewall import Rule
 from instances.nodeconf.redis_conf import quote_argument
 from instances.runtime import RuntimeFacts
-
-_ANYWHERE = {"*", "-*", "0.0.0.0", "::", "-::*", "::*"}  # noqa: S104 -- compared with, not bound to
-_LOOPBACK = {"localhost"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +33,13 @@ class Wanted:
 
     @property
     def lines(self) -> dict[str, str | None]:
-        """The directives as lines of redis.conf have them."""
+        """The directives as lines of redis.conf have them; None for a line that is to go."""
         return {
-            name: value if name == "bind" else quote_argument(value)
+            name: None
+            if name == "tls-ciphers" and not value
+            else value
+            if name == "bind"
+            else quote_argument(value)
             for name, value in self.directives.items()
         }
 
@@ -50,15 +51,14 @@ def wanted_of(
     *,
     addresses: Sequence[str],
     prefix: str,
-    closed_before: bool,
+    history: History,
 ) -> Wanted:
     """Decide for one node.
 
     Args:
         addresses: The node's names and addresses, as clients use them.
         prefix: What our firewall tags on this node begin with.
-        closed_before: Whether the add-on has closed the plain port already, so that its new bind
-            is its own doing.
+        history: What the add-on has changed there before.
     """
     server = facts.server
     layout = Layout(directory_of(spec, server))
@@ -68,21 +68,62 @@ def wanted_of(
         "tls-key-file": layout.key,
         "tls-ca-cert-file": layout.trusted,
         "tls-auth-clients": AUTH_CLIENTS[spec.tls_auth_clients],
-        "tls-port": str(spec.tls_port),
+        "tls-protocols": PROTOCOLS[spec.tls_minimum],
+        **_ciphers(spec, history),
+        **_ports(spec, history),
     }
     if bind != server.bind:
         directives = {"bind": " ".join(bind), **directives}
     if spec.protected_mode == "no":
         directives = {"protected-mode": "no", **directives}
-    exposes = closed_before or loopback_only(server.bind)
-    closes = spec.bind == "node" and exposes and needs_password(server, runtime) is not True
+    exposes = history.exposed or loopback_only(server.bind)
+    closes = (
+        spec.bind == "node"
+        and not spec.tls_only
+        and exposes
+        and needs_password(server, runtime) is not True
+    )
     return Wanted(
         layout=layout,
         directives=directives,
-        live=spec.apply == "live" and can_apply_live(server, runtime),
+        live=spec.apply == "live"
+        and can_apply_live(server, runtime)
+        and not _must_stop_listening(server, runtime, directives),
         loopback_only=loopback_only(bind),
-        rules=rules_of(spec, prefix=prefix, close=server.port if closes else None),
+        rules=rules_of(spec, prefix=prefix, close=history.plain_port if closes else None),
     )
+
+
+def _ciphers(spec: EncryptionSpec, history: History) -> dict[str, str]:
+    """Return the suites of TLS 1.2; those of before the add-on where the server is to choose."""
+    if spec.ciphers != "server":
+        return {"tls-ciphers": AEAD if spec.ciphers == "aead" else spec.ciphers}
+    return {} if history.ciphers is None else {"tls-ciphers": history.ciphers}
+
+
+def _ports(spec: EncryptionSpec, history: History) -> dict[str, str]:
+    """Return the ports in the order to set them: what closes makes room for what opens.
+
+    TLS comes after its certificates (REDIS_FACTS 0.4), and may take the plain port's number over
+    or give it back (REDIS_FACTS 2).
+    """
+    tls = {"tls-port": str(spec.tls_port)}
+    if spec.tls_only:
+        return {"port": "0", **tls} if history.plain_port else tls
+    return {**tls, "port": str(history.plain_port)} if history.closed else tls
+
+
+def _must_stop_listening(
+    server: ServerFacts, runtime: RuntimeFacts, directives: Mapping[str, str]
+) -> bool:
+    """Say whether certificates move on a server that could do so only with no port open at all.
+
+    Before 7.0 TLS stops listening while certificate and key move to other paths (REDIS_FACTS 2).
+    """
+    old = server.product != "valkey" and server.version < SEVERAL_PAIRS
+    only = runtime.config.get("port") == "0" and runtime.config.get("tls-port", "0") != "0"
+    moves = runtime.config.get("tls-cert-file") != directives["tls-cert-file"]
+    return old and only and moves
 
 
 def directory_of(spec: EncryptionSpec, server: ServerFacts) -> str:
@@ -102,21 +143,6 @@ def can_apply_live(server: ServerFacts, runtime: RuntimeFacts) -> bool:
     """Say whether the running server takes tls-port by CONFIG SET (REDIS_FACTS 1)."""
     new_enough = server.product == "valkey" or server.version >= LIVE_TLS
     return new_enough and runtime.config_refused is None and not server.outdated
-
-
-def bind_wanted(
-    spec: EncryptionSpec, server: ServerFacts, facts: NodeFacts, addresses: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the addresses to listen on: as they are, or with the node's own added."""
-    if spec.bind == "keep" or _ANYWHERE.intersection(server.bind):
-        return server.bind
-    own = [address for address in addresses if _is_of_node(address, facts)]
-    return (*server.bind, *(each for each in own if each not in server.bind))
-
-
-def loopback_only(bind: Sequence[str]) -> bool:
-    """Say whether a server bound so is reached from its own machine alone."""
-    return all(_is_loopback(word.removeprefix("-")) for word in bind)
 
 
 def needs_password(server: ServerFacts, runtime: RuntimeFacts) -> bool | None:
@@ -139,15 +165,3 @@ def denied_by_protected_mode(
         return False
     always = server.product == "valkey" or server.version >= (7, 0)
     return always or server.tree.last("bind") is None
-
-
-def _is_of_node(address: str, facts: NodeFacts) -> bool:
-    return is_ip(address) and ip_address(address) in {
-        ip_address(each.ip) for each in facts.addresses
-    }
-
-
-def _is_loopback(word: str) -> bool:
-    if word in _ANYWHERE:
-        return False
-    return word in _LOOPBACK or (is_ip(word) and ip_address(word).is_loopback)

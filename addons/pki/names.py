@@ -106,3 +106,12 @@ def covers(name: str, *, dns: tuple[str, ...], ips: tuple[str, ...]) -> bool:
     wanted = name.strip().lower().removesuffix(".")
     _, _, parent = wanted.partition(".")
     return wanted in dns or (bool(parent) and f"*.{parent}" in dns)
+
+
+def is_ip(text: str) -> bool:
+    """Say whether the text is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

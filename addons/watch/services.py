@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from django.utils import timezone
 
-from addons.actions import INSTALL
+from addons.actions import CONFIGURE
 from addons.catalogue import addon_named
 from addons.engine.conditions import AS_WANTED
 from addons.models import Installation, MachineLock, NodeInstallation, Run
@@ -77,7 +77,7 @@ def drift_accept(*, actor: Actor, group: NodeGroup, addon: str, node: int) -> Ru
             )
         )
     return run_create(
-        actor=actor, group=group, addon=addon, action=INSTALL, settings=settings, confirmed=False
+        actor=actor, group=group, addon=addon, action=CONFIGURE, settings=settings, confirmed=False
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from addons.actions import INSTALL, UNINSTALL
+from addons.actions import CONFIGURE, INSTALL, UNINSTALL
 from addons.catalogue import Action, AddOn, all_addons
 from addons.encryption.plaintext_seen import SLUG as ENCRYPTION
 from addons.health import Observed, installation_counts
@@ -15,6 +15,9 @@ from panel.pages.drift import Drift, drift_shown
 from panel.pages.node import PATIENCE
 from panel.pages.plaintext import plaintext_shown
 from panel.pages.state import BAD, OK, UNKNOWN, Shown, row_shown, run_shown
+
+_ELSEWHERE = {INSTALL, CONFIGURE, UNINSTALL}
+"""Actions that have a button or an entry of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ def _card(
         lines=lines,
         last=telling,
         last_shown=run_shown(telling) if telling else None,
-        acts=[act for slug, act in addon.actions.items() if slug not in {INSTALL, UNINSTALL}],
+        acts=[act for slug, act in addon.actions.items() if slug not in _ELSEWHERE],
         uninstall=addon.actions.get(UNINSTALL),
     )
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from addons.encryption.adopt import observe
+from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.obstacles import (
     install_obstacles,
@@ -46,7 +47,9 @@ def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSe
     changed = replace(found.server, config=config, exec_start=(), **server)
     node = SimpleNamespace(
         name="redis-1",
-        brief=SimpleNamespace(client_addresses=(str(found.addresses[0].ip),), beside=()),
+        brief=SimpleNamespace(
+            client_addresses=(str(found.addresses[0].ip),), beside=(), baseline={}, begun={}
+        ),
         facts=replace(found, server=changed),
         server=changed,
         runtime=runtime,
@@ -63,12 +66,12 @@ def wanted(node: NodeSession, spec: EncryptionSpec) -> Wanted:
         node.runtime,
         addresses=node.brief.client_addresses,
         prefix="redoubt:encryption:1:",
-        closed_before=False,
+        history=history_of(node),
     )
 
 
 def obstacles(node: NodeSession, spec: EncryptionSpec = DEFAULTS) -> list[str]:
-    found = list(install_obstacles(node, spec, wanted(node, spec), ours=False))
+    found = list(install_obstacles(node, spec, wanted(node, spec), history_of(node), ours=False))
     assert all(reason.next_step for reason in found)
     return [reason.code for reason in found]
 
@@ -106,7 +109,9 @@ def test_a_new_address_leaves_the_plain_port_open_only_behind_a_password(
     node = session(*ACLFILE, runtime=runtime)
     decided = wanted(node, BIND)
     assert any(rule.action == "drop" for rule in decided.rules) is closed
-    told = {each.code: each.message for each in install_warnings(node, BIND, decided)}
+    told = {
+        each.code: each.message for each in install_warnings(node, BIND, decided, history_of(node))
+    }
     assert ("a rule closes it" in told["PlainPortExposed"]) is closed
     assert ("its password protects it" in told["PlainPortExposed"]) is not closed
 
@@ -115,8 +120,8 @@ def test_protected_mode_and_a_missing_password_are_told_of_an_open_aclfile() -> 
     node = session(*ACLFILE, runtime=OPEN)
     assert "ProtectedMode" in obstacles(node, BIND)
     assert "ProtectedMode" not in obstacles(session(*ACLFILE, runtime=ASKED), BIND)
-    warned = [each.code for each in install_warnings(node, BIND, wanted(node, BIND))]
-    assert "NoPassword" in warned
+    warned = install_warnings(node, BIND, wanted(node, BIND), history_of(node))
+    assert "NoPassword" in [each.code for each in warned]
 
 
 def test_no_restart_is_planned_of_a_server_without_a_unit() -> None:
@@ -126,8 +131,8 @@ def test_no_restart_is_planned_of_a_server_without_a_unit() -> None:
     assert "NoUnit" not in obstacles(session(runtime=hidden))
     assert "NoUnit" in obstacles(session(unit="", runtime=hidden))
     assert "NoUnit" in obstacles(session(unit=""), restart)
-    assert [each.code for each in uninstall_obstacles(session(unit=""), restart)] == ["NoUnit"]
-    assert list(uninstall_obstacles(session(unit=""), DEFAULTS)) == []
+    assert [x.code for x in uninstall_obstacles(session(unit=""), restart, 6379)] == ["NoUnit"]
+    assert list(uninstall_obstacles(session(unit=""), DEFAULTS, 6379)) == []
 
 
 def test_another_tls_port_must_be_free_where_encryption_is_on_already() -> None:
@@ -143,11 +148,40 @@ def test_another_tls_port_must_be_free_where_encryption_is_on_already() -> None:
         ListeningPort("10.0.0.7", 6382, "haproxy", 4712),
     ]
     node.facts = replace(node.facts, listening=tuple(listening))
-    free, taken = (6380, 7443), (6379, 6381, 6382, 16379)
+    free, taken = (6380, 7443), (6381, 6382, 16379)
     for port, expected in [*((port, False) for port in free), *((port, True) for port in taken)]:
         spec = EncryptionSpec(tls_port=port)
-        found = install_obstacles(node, spec, wanted(node, spec), ours=True)
+        found = install_obstacles(node, spec, wanted(node, spec), history_of(node), ours=True)
         assert ("PortTaken" in {reason.code for reason in found}) is expected, port
+
+
+def test_the_plain_port_is_free_for_tls_once_it_is_closed() -> None:
+    node = session("bind 127.0.0.1")
+    assert "SamePort" in obstacles(node, EncryptionSpec(tls_port=6379))
+    assert obstacles(node, EncryptionSpec(tls_port=6379, plaintext="off")) == []
+
+
+@pytest.mark.parametrize(
+    "info", [{"role": "slave"}, {"connected_slaves": "1"}, {"cluster_enabled": "1"}]
+)
+def test_servers_that_speak_plaintext_to_each_other_keep_their_plain_port(
+    info: dict[str, str],
+) -> None:
+    node = session(runtime=replace(ASKED, info=info))
+    assert "PlainLinks" in obstacles(node, EncryptionSpec(plaintext="off"))
+    assert "PlainLinks" not in obstacles(node)
+
+
+def test_certificates_are_not_moved_live_where_no_port_would_be_open_meanwhile() -> None:
+    config = {"port": "0", "tls-port": "6380", "tls-cert-file": "/etc/redis/tls/server/server.crt"}
+    only, moved = EncryptionSpec(plaintext="off"), EncryptionSpec(plaintext="off", directory="/a/b")
+    for version, spec, live in [
+        ((6, 2), only, True),
+        ((6, 2), moved, False),
+        ((7, 0), moved, True),
+    ]:
+        node = session(runtime=replace(ASKED, config=config), version=version)
+        assert wanted(node, spec).live is live
 
 
 def test_a_sentinel_is_refused_by_name() -> None:
@@ -157,7 +191,8 @@ def test_a_sentinel_is_refused_by_name() -> None:
 
 def test_a_server_left_with_no_port_at_all_is_not_uninstalled() -> None:
     node = session("port 0", "tls-port 6380")
-    assert [each.code for each in uninstall_obstacles(node, DEFAULTS)] == ["NoPlainPort"]
+    found = uninstall_obstacles(node, DEFAULTS, history_of(node).plain_port)
+    assert [each.code for each in found] == ["NoPlainPort"]
 
 
 def test_a_server_that_cannot_be_asked_over_tls_is_not_changed() -> None:

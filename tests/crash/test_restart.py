@@ -30,10 +30,29 @@ WANTED = {"tls-cert-file": "/c", "tls-port": "6380"}
 FORMER = {"tls-cert-file": "", "tls-port": "0"}
 BEFORE = {"running": FORMER, "pid": 1, "reload": False, "memory": 0}
 LOADING = ServerRefused("n", "it loads", reason="Loading")
-DOWN = Unreachable("n", "connection refused")
+DOWN = Unreachable("n", "connection refused", reason="ConnectionRefused")
 
 Answer = tuple[str, Any] | RemoteError
 """A run id and what PING is answered with; or why there is no connection."""
+
+
+@dataclass
+class FakePort:
+    """A port that answers anything so; a TLS port ends what is not TLS."""
+
+    answer: bytes
+
+    def settimeout(self, _timeout: float) -> None:
+        pass
+
+    def sendall(self, _payload: bytes) -> None:
+        pass
+
+    def recv(self, _size: int) -> bytes:
+        return self.answer
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass
@@ -55,9 +74,12 @@ class FakeHost:
     def _says(self, argv: tuple[str, ...]) -> bytes:
         if "dry-run" in argv:
             return self.check
-        if "listens" in argv:
-            return b"LISTEN" if self.listening else b""
         return self.unit if "show" in argv else b""
+
+    def connect(self, _address: str, port: int, _timeout: float) -> "FakePort":
+        if port == 6380 and not self.listening:
+            raise DOWN
+        return FakePort(b"" if port == 6380 else b"+PONG\r\n")
 
     def read_files(self, paths: Sequence[str]) -> list[FileState]:
         return [FileState(path, b"port 0\n") for path in paths]
@@ -89,6 +111,7 @@ class FakeNode:
             unit_user="redis",
             unit_group="redis",
             config=SimpleNamespace(path="/etc/redis.conf"),
+            bind=("127.0.0.1",),
         )
     )
 
@@ -119,7 +142,7 @@ class FakeNode:
 
 
 def step(wanted: Mapping[str, str] = WANTED) -> Restart:
-    return Restart(wanted, tls_port=6380)
+    return Restart(wanted, tls_port=6380, plain_port=6379)
 
 
 def settle_back(node: FakeNode, before: State = BEFORE) -> str | None:

@@ -34,7 +34,7 @@ def test_the_install_form_makes_a_preview_and_changes_nothing(
     signed_in: Client, world: World
 ) -> None:
     world.group("shop", "cache")
-    wanted = {**SETTINGS, "groups": "cache", "key_type": defaults(signed_in)["key_type"]}
+    wanted = {**defaults(signed_in), **SETTINGS}
     response = signed_in.post(INSTALL, wanted)
     run = Run.objects.get()
     assert response["Location"] == run.get_absolute_url()

@@ -110,14 +110,16 @@ class ConfigurationFile(Settled):
     def apply(self, node: NodeSession, state: State) -> str:
         """Replace the file, if it is still the one that was looked at; the old one is kept."""
         seen = node.server.config.content
+        new = self._rewrite(seen).content
         node.host.run(
             files.replace_command(
                 state["path"],
-                self._rewrite(seen).content,
+                new,
                 seen=seen,
                 keep=f"{node.workspace}/{BACKUP}",
             )
         )
+        node.configuration_changed(new)
         lines = [Line(kind, text) for kind, text in state["diff"]]
         return " ".join([f"{state['path']}: {_count(lines)}", *state["left"]])
 
@@ -128,6 +130,7 @@ class ConfigurationFile(Settled):
         content = now.content or b""
         seen = files.sha256(content)
         if seen == before["before"]:
+            node.configuration_changed(content)
             return f"{path} is as it was"
         left: tuple[str, ...] = ()
         untouched = files.sha256(kept.content or b"") == before["before"]
@@ -137,6 +140,7 @@ class ConfigurationFile(Settled):
             back = self._back(before)(content)
             old, left = back.content, back.left
         node.host.replace_file(path, old, content)
+        node.configuration_changed(old)
         return " ".join([f"{path} was put back", *left])
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:

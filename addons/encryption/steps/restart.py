@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
+from addons.encryption.probe import PLAIN_OPEN
 from addons.encryption.restarting import (
     WAIT_SECONDS,
     check_file,
@@ -17,11 +18,13 @@ from addons.encryption.steps.certificate import IssueCertificates
 from addons.encryption.steps.configuration import BACKUP
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
-from instances.nodeconf.command import Command
 from instances.reason import Reason
 from instances.remote import files
 from instances.remote.errors import RemoteError
+from instances.remote.tls_probe import probe_plaintext
+from instances.runtime import admin_address
 
+_TIMEOUT = 5.0
 TYPICAL_INTERRUPTION_MS = 70
 
 
@@ -31,6 +34,7 @@ class Restart:
     Args:
         wanted: Directive to value that the server should have afterwards.
         tls_port: The port that tells whether TLS is on, where CONFIG is forbidden.
+        plain_port: The one that tells whether plaintext is; 0 for none.
         certificates: The step, inspected before this one, that may replace what the server loaded.
     """
 
@@ -42,10 +46,12 @@ class Restart:
         wanted: Mapping[str, str],
         *,
         tls_port: int,
+        plain_port: int,
         certificates: IssueCertificates | None = None,
     ) -> None:
         self._wanted = dict(wanted)
         self._tls_port = tls_port
+        self._plain_port = plain_port
         self._certificates = certificates
 
     def inspect(self, node: NodeSession) -> State:
@@ -66,11 +72,16 @@ class Restart:
         }
 
     def _running(self, node: NodeSession) -> dict[str, str]:
-        """Return the running values; where CONFIG is forbidden, whether the TLS port listens."""
+        """Return the running values; where CONFIG is forbidden, what the ports answer."""
         runtime = node.read_runtime()
         if runtime.config_refused is None:
             return {name: runtime.config.get(name, "") for name in self._wanted}
-        return {"listening": str(_listens(node, self._tls_port))}
+        return self._heard(node)
+
+    def _heard(self, node: NodeSession) -> dict[str, str]:
+        speaks_tls = _says(node, self._tls_port) == "tls"
+        plain = bool(self._plain_port) and _says(node, self._plain_port) in PLAIN_OPEN
+        return {"listening": str(speaks_tls), "port": str(self._plain_port) if plain else "0"}
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied when it runs with the wanted settings and certificates."""
@@ -141,7 +152,9 @@ class Restart:
         """
         runtime = node.read_runtime()
         if former and ("listening" in former or runtime.config_refused is not None):
-            return _listens(node, self._tls_port) == _with_tls(former)
+            heard = self._heard(node)
+            same_port = former.get("port", heard["port"]) == heard["port"]
+            return same_port and (heard["listening"] == "True") == _with_tls(former)
         return all(runtime.config.get(name, "") == value for name, value in former.items())
 
     def _complaint(self, node: NodeSession, *, tls: bool, down: bool) -> str:
@@ -193,15 +206,15 @@ def _disarm_guard(node: NodeSession) -> bool:
     return "fired" in node.host.run(command).text
 
 
-def _listens(node: NodeSession, port: int) -> bool:
-    script = 'ss -ltnH "sport = :$1"'
-    found = node.host.run(Command(("bash", "-c", script, "listens", str(port)))).text
-    return bool(found.strip())
+def _says(node: NodeSession, port: int) -> str:
+    """Return what a port answers on the node itself, as `probe_plaintext` has it."""
+    return probe_plaintext(lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT))
 
 
 def _differs(running: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
     if "listening" in running:
-        return running["listening"] != str(wanted["tls-port"] != "0")
+        plain = wanted.get("port", running.get("port")) != running.get("port")
+        return plain or running["listening"] != str(wanted["tls-port"] != "0")
     return any(running.get(name, "") != value for name, value in wanted.items())
 
 

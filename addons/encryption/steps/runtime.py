@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from addons.encryption.serving import reload_lines, replaced, stale_certificate
 from addons.encryption.steps.certificate import IssueCertificates
+from addons.encryption.steps.leftover import LeftoverSessions
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
@@ -14,6 +15,7 @@ SEVERAL_PAIRS = (7, 0)
 LIVE_TLS = (6, 2)
 
 _FILES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
+_PORTS = ("port", "tls-port")
 
 
 class RunningServer:
@@ -23,16 +25,22 @@ class RunningServer:
         wanted: Directive to value, in the order to set them: tls-port last, so that it listens
             only with its certificates (REDIS_FACTS 0.4).
         certificates: The step, inspected before this one, that may replace what the server loaded.
+        leftover: The step that ends the sessions on a port that this one closes.
     """
 
     key = "runtime"
     title = "Apply"
 
     def __init__(
-        self, wanted: Mapping[str, str], *, certificates: IssueCertificates | None = None
+        self,
+        wanted: Mapping[str, str],
+        *,
+        certificates: IssueCertificates | None = None,
+        leftover: LeftoverSessions | None = None,
     ) -> None:
         self._wanted = dict(wanted)
         self._certificates = certificates
+        self._leftover = leftover
 
     def inspect(self, node: NodeSession) -> State:
         """Return the present values of what would be set, and whether certificates are renewed."""
@@ -42,6 +50,7 @@ class RunningServer:
             "values": values,
             "reload": bool(stale) or replaced(self._certificates),
             "stale": stale,
+            "sessions": self._leftover.present(node) if self._leftover else [],
         }
 
     def satisfied(self, state: State) -> Reason | None:
@@ -61,8 +70,9 @@ class RunningServer:
         return [Change("Applied live: no restart, no interruption.", tuple(lines))]
 
     def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
-        """Set them."""
-        self._set(node, self._wanted)
+        """Set them; who is on a port that is closed by it is asked in the same breath."""
+        closing = self._leftover if self._leftover and self._leftover.closes(node) else None
+        self._set(node, self._wanted, closing)
         port = self._wanted.get("tls-port", "0")
         listening = f"TLS listening on {port}" if port != "0" else "TLS closed"
         return f"CONFIG SET accepted, {listening}, {self._kept(node)} connections kept"
@@ -76,17 +86,20 @@ class RunningServer:
         self._set(node, dict(reversed(before["values"].items())))
         return "CONFIG SET: the server has its former settings"
 
-    def _set(self, node: NodeSession, values: Mapping[str, str]) -> None:
-        redis = node.redis()
+    def _set(
+        self,
+        node: NodeSession,
+        values: Mapping[str, str],
+        closing: LeftoverSessions | None = None,
+    ) -> None:
         if node.server.product == "valkey" or node.server.version >= SEVERAL_PAIRS:
-            redis.execute("CONFIG", "SET", *(word for pair in values.items() for word in pair))
-            return
-        for name, value in one_by_one(values, node.read_runtime().config):
-            try:
-                redis.execute("CONFIG", "SET", name, value)
-            except ServerRefused:
-                if value or name not in _FILES:
-                    raise
+            _send(node, [_setting(values)], closing)
+        else:
+            *pairs, ports = one_by_one(values, node.read_runtime().config)
+            for pair in pairs:
+                _set_one(node, *pair.items())
+            _send(node, [_setting({name: value}) for name, value in ports.items()], closing)
+        node.runtime_changed(values)
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
         """Look at the server again: what is not as it should be is set once more."""
@@ -112,17 +125,54 @@ class RunningServer:
         return f"set once more: {', '.join(left)}"
 
 
-def one_by_one(wanted: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Return the pairs to set, one a call, on a server that knows only that.
+def one_by_one(wanted: Mapping[str, str], now: Mapping[str, str]) -> list[Mapping[str, str]]:
+    """Return what to set, one a call, on a server that knows only that; the ports come together.
 
     It loads certificate, key and authority anew at each call, so with TLS on it cannot move them
-    to other paths (REDIS_FACTS 2): TLS stops listening meanwhile.
+    to other paths (REDIS_FACTS 2): TLS stops listening meanwhile. The ports, in the order given,
+    are to be set in one transaction: one may take the other's number over.
     """
     port = wanted.get("tls-port", now.get("tls-port", "0"))
-    pairs = [(name, value) for name, value in wanted.items() if name != "tls-port"]
-    moves = any(now.get(name, "") != value for name, value in pairs if name in _FILES)
-    first = [("tls-port", "0")] if moves or port == "0" else []
-    return [*first, *pairs, *([("tls-port", port)] if port != "0" else [])]
+    pairs = [{name: value} for name, value in wanted.items() if name not in _PORTS]
+    moves = any(now.get(name, "") != wanted[name] for name in _FILES if name in wanted)
+    first = [{"tls-port": "0"}] if moves or port == "0" else []
+    ports = {name: wanted[name] for name in wanted if name in _PORTS}
+    if "tls-port" not in ports and port != "0":
+        ports["tls-port"] = port
+    return [*first, *pairs, ports]
+
+
+def _send(
+    node: NodeSession, settings: Sequence[tuple[str, ...]], closing: LeftoverSessions | None
+) -> None:
+    """Send settings, all or nothing, and before them, in the same breath, ask who is there.
+
+    Raises:
+        ServerRefused: The server does not take one.
+    """
+    several = len(settings) > 1
+    commands = [("MULTI",), *settings, ("EXEC",)] if several else settings
+    asked = [("CLIENT", "LIST")] if closing else []
+    answers = node.redis().pipeline([*asked, *commands])
+    if closing:
+        closing.note(answers.pop(0))
+    told = [*answers, *(answers[-1] if several and isinstance(answers[-1], list) else ())]
+    refused = next((each for each in told if isinstance(each, ServerRefused)), None)
+    if refused is not None:
+        raise refused
+
+
+def _setting(values: Mapping[str, str]) -> tuple[str, ...]:
+    return ("CONFIG", "SET", *(word for pair in values.items() for word in pair))
+
+
+def _set_one(node: NodeSession, pair: tuple[str, str]) -> None:
+    try:
+        node.redis().execute("CONFIG", "SET", *pair)
+    except ServerRefused:
+        # 6.2 cannot unset a certificate's path.
+        if pair[1] or pair[0] not in _FILES:
+            raise
 
 
 def differing(wanted: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
