@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from addons.actions import INSTALL
+from addons.actions import CONFIGURE, INSTALL
 from addons.catalogue import AddOn, addon_named
 from addons.forms import EnvironmentChoice, GroupsChoice, initial_from, settings_from
 from addons.models import Installation
@@ -92,12 +92,14 @@ def _dialog(
     groups = GroupsChoice(request.POST or None, among=among, initial=_ticked(chosen))
     settings = kind.form(request.POST or None, initial=_settings_of(chosen, kind))
     if groups.is_valid() and settings.is_valid():
+        on = {place.group for place in shown if place.installed}
+        wanted = groups.cleaned_data["groups"]
         try:
             runs = runs_create(
                 actor=actor_of(request),
-                groups=groups.cleaned_data["groups"],
+                groups=wanted,
                 addon=kind.slug,
-                action=INSTALL,
+                action=CONFIGURE if on.issuperset(wanted) else INSTALL,
                 settings=settings_from(settings),
             )
             return to_runs(runs)
@@ -109,6 +111,7 @@ def _dialog(
         "environment": environment,
         "group": chosen,
         "places": shown,
+        "installed": any(place.installed for place in shown if place.group == chosen),
         "groups": groups,
         "ticked": groups["groups"].value() or [],
         "form": settings,

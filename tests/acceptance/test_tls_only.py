@@ -8,9 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
+from addons.models import NodeInstallation, Run
+from addons.runs.drive import run_drive
+from addons.runs.services import run_confirm
+from addons.watch.observe import nodes_observe
+from addons.watch.services import drift_accept
 from tests.acceptance.outside import ping_over_tls, reachable
-from tests.acceptance.panel import refused, said, succeeded, unchanged, warnings
+from tests.acceptance.panel import ANNA, refused, said, succeeded, unchanged, warnings
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import STAYS_IN_6_2, Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
@@ -138,6 +144,7 @@ def _there_and_back(case: Case) -> None:
     case.gives_tls_the_number()
     stage.panel.reissue(name)
     case.is_tls_on_the_number()
+    assert not stage.panel.look(name).fault
     case.opens_the_plain_port()
     # At once, and away from there.
     with case.callers(PORT, count=PLAIN, tls=False) as plain:
@@ -205,6 +212,38 @@ def test_a_server_without_config_is_led_there_by_restarts(stage: Stage) -> None:
         assert stage.ping("cache") == "+PONG"
     finally:
         shell(stage.lab, "cache", f"sed -i '/HIDDEN/d' {path}; {restart}")
+
+
+def test_a_plain_port_opened_by_hand_is_seen_and_closed_or_accepted(stage: Stage) -> None:
+    case = Case(stage, "cache", live=True)
+    stage.register("cache")
+    stage.panel.install("cache", plaintext="off")
+    over_tls = f"redis-cli -p {TLS_PORT} --tls --cacert /etc/redis/tls/client/root.crt"
+
+    def opened_by_hand() -> NodeInstallation:
+        shell(stage.lab, "cache", f"{over_tls} CONFIG SET port {PORT}")
+        nodes_observe(rows=[stage.panel.installed("cache").pk], asked_at=timezone.now())
+        return stage.panel.installed("cache")
+
+    row = opened_by_hand()
+    assert row.health == "bad"
+    assert "PlainPortOpen" in [each["reason"] for each in row.conditions]
+    (drift,) = (each for each in row.drift if each["place"] == "the running server")
+    assert [line["text"] for line in drift["lines"] if line["kind"] == "del"] == [f"port {PORT}"]
+
+    succeeded(stage.panel.run("cache", "install", {}))
+    assert stage.ping("cache") == "ConnectionRefusedError"
+
+    opened_by_hand()
+    run = drift_accept(actor=ANNA, group=row.node.group, addon="encryption", node=row.node_id)
+    run_drive(run=run.pk)
+    run_confirm(actor=ANNA, run=Run.objects.get(pk=run.pk))
+    run_drive(run=run.pk)
+    run.refresh_from_db()
+    assert succeeded(run).installation.spec["plaintext"] == "keep"
+    assert stage.ping("cache") == "+PONG"
+    case.configured(plaintext="keep")
+    stage.panel.uninstall("cache")
 
 
 def test_plaintext_and_tls_cannot_have_one_number(stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""``manage.py addon plan|install|reissue|uninstall|status|clients|verify|repair``."""
+"""``manage.py addon plan|install|configure|reissue|uninstall|status|clients|verify|repair``."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from django.utils import timezone
 from rich.console import Console
 
-from addons.actions import INSTALL, REISSUE, UNINSTALL
+from addons.actions import CONFIGURE, INSTALL, REISSUE, UNINSTALL
 from addons.catalogue import AddOn, addon_named
 from addons.encryption.plaintext_seen import plaintext_evidence
 from addons.encryption.remembering import KEPT
@@ -34,6 +34,12 @@ from panel.management.terminal import (
 from panel.management.verifying import print_row, row_json, status_of, verified
 from panel.management.waiting import run_follow
 
+_PLANNED = {
+    CONFIGURE: "changing settings",
+    REISSUE: "re-issuing certificates",
+    UNINSTALL: "uninstalling",
+}
+
 
 class Command(NounCommand):
     """Add-ons: what can be done to a group of nodes."""
@@ -45,7 +51,7 @@ class Command(NounCommand):
         plan = _named(verbs.add("plan", self._plan, "show what an installation would change"))
         _settings(plan)
         other = plan.add_mutually_exclusive_group()
-        for action, doing in ((UNINSTALL, "uninstalling"), (REISSUE, "re-issuing certificates")):
+        for action, doing in _PLANNED.items():
             says = f"what {doing} would change"
             other.add_argument(
                 f"--{action}", dest="action", action="store_const", const=action, help=says
@@ -53,6 +59,10 @@ class Command(NounCommand):
         install = _named(verbs.add("install", self._install, "install on every node of a group"))
         _settings(install)
         _confirmed(install)
+        says = "change settings where it is installed already"
+        configure = _named(verbs.add("configure", self._configure, says))
+        _settings(configure, required=True)
+        _confirmed(configure)
         says = "put new certificates in the place of the present ones"
         _confirmed(_named(verbs.add("reissue", self._reissue, says)))
         _confirmed(_named(verbs.add("uninstall", self._uninstall, "put the nodes back")))
@@ -74,6 +84,9 @@ class Command(NounCommand):
 
     def _install(self, options: Namespace) -> int:
         return self._act(options, INSTALL)
+
+    def _configure(self, options: Namespace) -> int:
+        return self._act(options, CONFIGURE)
 
     def _reissue(self, options: Namespace) -> int:
         return self._act(options, REISSUE)
@@ -217,9 +230,15 @@ def _named(parser: ArgumentParser) -> ArgumentParser:
     return parser
 
 
-def _settings(parser: ArgumentParser) -> None:
+def _settings(parser: ArgumentParser, *, required: bool = False) -> None:
     parser.add_argument(
-        "--set", type=_setting, action="append", default=[], metavar="KEY=VALUE", help="a setting"
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        required=required,
+        help="a setting",
     )
 
 
