@@ -7,6 +7,7 @@ from datetime import datetime
 from addons.engine.step import State
 from addons.pki.leaf import Issued
 from instances.errors import DomainError
+from instances.introduction import Introduction
 from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
 from instances.opening import open_server
 from instances.reason import Reason
@@ -31,6 +32,7 @@ class NodeBrief:
             add-on is not installed.
         begun: What this run's earlier attempts recorded, by step.
         shares_machine: Whether other nodes are on the same machine.
+        introduce: Makes the panel's client certificate for one connection.
         beside: The names of those among them that this run is about, too.
         certificates: The certificates issued to this node and not abandoned: by fingerprint the
             digest of the key's file, empty where that is not on record.
@@ -51,6 +53,7 @@ class NodeBrief:
     shares_machine: bool
     beside: tuple[str, ...]
     installation: int
+    introduce: Introduction
 
 
 @dataclass(slots=True)
@@ -102,6 +105,7 @@ class NodeSession:
                 self.server,
                 self.brief.username,
                 self.brief.password,
+                introduce=self.brief.introduce,
                 also=self._other_ports(),
             )
         return self._redis

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from instances.audit import PANEL, audit
 from instances.errors import DomainError, fault
+from instances.introduction import introduction_to
 from instances.models import Machine, Node
 from instances.nodeconf.facts import (
     FactsError,
@@ -33,7 +34,9 @@ def node_look(*, node: int) -> None:
     unless the key has the fingerprint that the operator gave beforehand.
     """
     row = (
-        Node.objects.select_related("machine__credential", "machine__jump_host__credential")
+        Node.objects.select_related(
+            "group__environment", "machine__credential", "machine__jump_host__credential"
+        )
         .filter(pk=node)
         .first()
     )
@@ -75,7 +78,13 @@ def _facts_of(row: Node) -> tuple[NodeFacts, RuntimeFacts | None, Reason | None]
         facts = parse_facts(host.run(command).stdout)
         try:
             login = (row.server_username, row.server_password)
-            redis = open_server(host, facts.server, *login, also=facts.ports_listened_on)
+            redis = open_server(
+                host,
+                facts.server,
+                *login,
+                introduce=introduction_to(row.group.environment),
+                also=facts.ports_listened_on,
+            )
             runtime = read_runtime(redis)
             redis.close()
         except RemoteError as error:

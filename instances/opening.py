@@ -8,6 +8,7 @@ from itertools import chain
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 
+from instances.introduction import Introduction, Pair
 from instances.nodeconf.facts import ServerFacts
 from instances.remote.errors import (
     ConnectionLost,
@@ -31,12 +32,20 @@ class _Door:
     tls: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Caller:
+    username: str
+    password: Secret
+    introduce: Introduction
+
+
 def open_server(
     host: Host,
     server: ServerFacts,
     username: str,
     password: Secret,
     *,
+    introduce: Introduction,
     also: Sequence[int] = (),
 ) -> RedisClient:
     """Open a connection to the server, logged in: on its plain port, or over TLS if that is all.
@@ -49,19 +58,21 @@ def open_server(
         server: Its facts.
         username: The ACL user; the default user where it is empty.
         password: Its password; empty for none.
+        introduce: Makes a client certificate, asked where the server may want one.
         also: Ports on which it may listen, besides those of its configuration.
 
     Raises:
         Unreachable: Nothing listens there.
         ServerRefused: The password is missing or wrong; TlsOnly where TLS cannot be used.
     """
+    caller = _Caller(username, password, introduce)
     first: RemoteError | None = None
     closed: set[int] = set()
     for door in _doors(server, also):
         if door.port in closed:
             continue
         try:
-            return _enter(host, server, door, username, password)
+            return _enter(host, server, door, caller)
         except (Unreachable, ConnectionLost, TlsFailed) as error:
             first = first or error
             if isinstance(error, Unreachable):
@@ -73,17 +84,15 @@ def open_server(
     raise first or Unreachable(host.name, "its configuration opens no port")
 
 
-def _enter(
-    host: Host, server: ServerFacts, door: _Door, username: str, password: Secret
-) -> RedisClient:
+def _enter(host: Host, server: ServerFacts, door: _Door, caller: _Caller) -> RedisClient:
     if door.tls:
-        return _open_over_tls(host, server, door.port, username, password)
+        return _open_over_tls(host, server, door.port, caller)
     client = open_redis(
         host,
         admin_address(server),
         door.port,
-        username=username or None,
-        password=password or None,
+        username=caller.username or None,
+        password=caller.password or None,
     )
     # A TLS port takes the connection too, and ends it at the first word.
     client.pipeline([("PING",)])
@@ -100,49 +109,43 @@ def _doors(server: ServerFacts, also: Sequence[int]) -> Iterator[_Door]:
     yield from (door for door in doors if door.port)
 
 
-def _open_over_tls(
-    host: Host, server: ServerFacts, port: int, username: str, password: Secret
-) -> RedisClient:
+def _open_over_tls(host: Host, server: ServerFacts, port: int, caller: _Caller) -> RedisClient:
     """Open the TLS port; with a client certificate where the server demands one.
 
     Raises:
         TlsFailed: There is no session, or the server wants another client certificate.
         ServerRefused: A password would go to who does not serve that certificate.
     """
-    files = _TlsFiles(host, server)
-    login = (username, password)
     asked = (server.tree.value("tls-auth-clients") or "yes").lower() == "yes"
     first: TlsFailed | ConnectionLost | None = None
     # The running server may ask for more than its file, or for less.
     for showing in (asked, not asked):
-        pair = files.pair() if showing else None
+        pair = caller.introduce() if showing else None
         if showing and pair is None:
             continue
         try:
-            return _over_tls(host, server, port, login, pair)
+            return _over_tls(host, server, port, caller, pair)
         except (TlsFailed, ConnectionLost) as error:
             first = first or error
     raise first or TlsFailed(host.name, "the server rejected the panel")
 
 
 def _over_tls(
-    host: Host,
-    server: ServerFacts,
-    port: int,
-    login: tuple[str, Secret],
-    pair: tuple[str, Secret] | None,
+    host: Host, server: ServerFacts, port: int, caller: _Caller, pair: Pair | None
 ) -> RedisClient:
-    username, password = login
     name = admin_address(server)
     context = client_context(host.name, TlsClient(name, ca_pem="", client=pair), verify=False)
     stream = TlsStream(host.name, host.connect(name, port, _TIMEOUT), context, name)
     try:
         stream.settimeout(_TIMEOUT)
         stream.handshake()
-        if password:
+        if caller.password:
             _must_be_known(host, server, stream)
         client = connect_redis(
-            host.name, lambda: stream, username=username or None, password=password or None
+            host.name,
+            lambda: stream,
+            username=caller.username or None,
+            password=caller.password or None,
         )
         # Under TLS 1.3 a missing client certificate shows at the first answer.
         client.pipeline([("PING",)])
@@ -150,39 +153,6 @@ def _over_tls(
         stream.close()
         raise
     return client
-
-
-class _TlsFiles:
-    """The certificates that the configuration names, read when they are needed."""
-
-    def __init__(self, host: Host, server: ServerFacts) -> None:
-        self._host = host
-        self._tree = server.tree
-
-    def pair(self) -> tuple[str, Secret] | None:
-        """Return what the server shows to its own peers, to be shown to itself; None without one.
-
-        It is read for one connection and kept nowhere.
-        """
-        names = ("tls-client-cert-file", "tls-client-key-file")
-        certificate, key = self._read(*names)
-        if not certificate or not key:
-            certificate, key = self._read("tls-cert-file", "tls-key-file")
-        # For one with a pass-phrase OpenSSL would ask at a terminal.
-        if not certificate or not key or "ENCRYPTED" in key:
-            return None
-        return certificate, Secret(key)
-
-    def certificate_and_authorities(self) -> tuple[str, str]:
-        certificate, authorities = self._read("tls-cert-file", "tls-ca-cert-file")
-        return certificate, authorities
-
-    def _read(self, *directives: str) -> list[str]:
-        paths = [self._tree.value(name) or "" for name in directives]
-        known = [path for path in paths if path.startswith("/")]
-        read = dict(zip(known, self._host.read_files(known), strict=True)) if known else {}
-        found = (read.get(path) for path in paths)
-        return [(each.content or b"").decode(errors="replace") if each else "" for each in found]
 
 
 def _must_be_known(host: Host, server: ServerFacts, stream: TlsStream) -> None:
@@ -193,7 +163,7 @@ def _must_be_known(host: Host, server: ServerFacts, stream: TlsStream) -> None:
     Raises:
         ServerRefused: It is neither: a password would go to whoever answers there.
     """
-    on_file, authorities = _TlsFiles(host, server).certificate_and_authorities()
+    on_file, authorities = _read(host, server, "tls-cert-file", "tls-ca-cert-file")
     served = x509.load_der_x509_certificate(stream.session.getpeercert(binary_form=True) or b"")
     if served in _certificates(on_file):
         return
@@ -202,6 +172,15 @@ def _must_be_known(host: Host, server: ServerFacts, stream: TlsStream) -> None:
             served.verify_directly_issued_by(authority)
             return
     raise _tls_only(host, "its certificate is not the one in tls-cert-file")
+
+
+def _read(host: Host, server: ServerFacts, *directives: str) -> list[str]:
+    """Read the files that the configuration names; empty where there is none."""
+    paths = [server.tree.value(name) or "" for name in directives]
+    known = [path for path in paths if path.startswith("/")]
+    read = dict(zip(known, host.read_files(known), strict=True)) if known else {}
+    found = (read.get(path) for path in paths)
+    return [(each.content or b"").decode(errors="replace") if each else "" for each in found]
 
 
 def _certificates(pem: str) -> list[x509.Certificate]:

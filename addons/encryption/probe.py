@@ -117,7 +117,7 @@ def _look(
             connect,
             server_name=name,
             ca_pem=issuer.trusted,
-            client=_client(node, spec, issuer),
+            client=node.brief.introduce() if spec.tls_auth_clients == "required" else None,
             username=node.brief.username or None,
             password=node.brief.password or None,
             timeout=_TIMEOUT,
@@ -131,15 +131,6 @@ def _look(
             if not spec.networks:
                 raise
     return shake(lambda: node.host.connect(on_node, port, _TIMEOUT)), "node"
-
-
-def _client(node: NodeSession, spec: EncryptionSpec, issuer: Issuer) -> Any:
-    """Return a client pair made for this handshake, where the server demands one."""
-    if spec.tls_auth_clients != "required":
-        return None
-    now = node.now()
-    issued = issuer.issue(issuer.client_request(node.name), now)
-    return issued.certificate_pem, issued.key
 
 
 def panel_allowed(spec: EncryptionSpec, address: str) -> bool:

@@ -11,6 +11,7 @@ from addons.engine.step import State
 from addons.models import Certificate, Installation, NodeInstallation
 from addons.session import NodeBrief
 from instances.errors import DomainError
+from instances.introduction import introduction_to
 from instances.models import Node
 from instances.nodeconf.facts import NodeFacts, facts_command, parse_facts, program_from_json
 from instances.reach import ssh_target
@@ -35,6 +36,7 @@ def briefs_of(
     installed = {row.node_id: row for row in rows}
     certificates = _certificates(numbers)
     shared = _shared_machines(nodes)
+    introduce = introduction_to(installation.group.environment)
     return {
         node.pk: NodeBrief(
             node=node.pk,
@@ -52,6 +54,7 @@ def briefs_of(
             shares_machine=node.machine_id in shared,
             beside=_beside(node, nodes),
             installation=installation.pk,
+            introduce=introduce,
         )
         for node in nodes
     }

@@ -1,9 +1,11 @@
 """How a node's own server is reached from its machine, and what it says of itself."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from instances.opening import open_server
 from instances.remote.errors import ServerRefused, Unreachable
 from instances.remote.host import Host
 from instances.remote.local import LocalHost
+from instances.remote.server import RedisClient
 from instances.runtime import (
     RuntimeFacts,
     admin_address,
@@ -72,15 +75,30 @@ def test_a_real_server_is_found_there(
 ) -> None:
     with running_redis(tmp_path, authority) as server:
         facts = server_with(f"port {server.port}")
-        with closing(open_server(local, facts, *NOBODY)) as redis:
+        with closing(opened(local, facts, *NOBODY)) as redis:
             redis.execute("CONFIG", "SET", "bind", bind)
         facts = server_with(f"port {server.port}", f"bind {bind}")
-        with closing(open_server(local, facts, *NOBODY)) as redis:
+        with closing(opened(local, facts, *NOBODY)) as redis:
             assert redis.execute("PING") == "PONG"
 
 
-def seen(host: Host, facts: ServerFacts, login: tuple[str, Secret]) -> RuntimeFacts:
-    with closing(open_server(host, facts, *login)) as redis:
+def opened(
+    host: Host,
+    facts: ServerFacts,
+    *login: Any,
+    also: Sequence[int] = (),
+    pair: tuple[str, Secret] | None = None,
+) -> RedisClient:
+    return open_server(host, facts, *login, introduce=lambda: pair, also=also)
+
+
+def seen(
+    host: Host,
+    facts: ServerFacts,
+    login: tuple[str, Secret],
+    pair: tuple[str, Secret] | None = None,
+) -> RuntimeFacts:
+    with closing(opened(host, facts, *login, pair=pair)) as redis:
         return read_runtime(redis)
 
 
@@ -129,8 +147,8 @@ def test_without_the_acl_command_it_is_not_known(
 
 
 def tls_only(tls_port: int, folder: Path, *more: str) -> ServerFacts:
-    pair = (f"tls-cert-file {folder / 'redis.crt'}", f"tls-key-file {folder / 'redis.key'}")
-    return server_with("port 0", f"tls-port {tls_port}", *pair, *more)
+    certificate = f"tls-cert-file {folder / 'redis.crt'}"
+    return server_with("port 0", f"tls-port {tls_port}", certificate, *more)
 
 
 def test_a_server_without_a_plain_port_is_asked_over_tls(
@@ -164,7 +182,7 @@ ASKS = [(protocol, login) for protocol in ("TLSv1.2", "TLSv1.3") for login in (N
 
 
 @pytest.mark.parametrize(("protocol", "login"), ASKS)
-def test_a_server_that_asks_for_a_client_certificate_is_shown_its_own(
+def test_a_server_that_asks_for_a_client_certificate_is_shown_one(
     protocol: str,
     login: tuple[str, Secret],
     host: Host,
@@ -176,11 +194,12 @@ def test_a_server_that_asks_for_a_client_certificate_is_shown_its_own(
         for asks in ("yes", "optional"):
             # The file may be behind the running server.
             facts = tls_only(server.tls_port, tmp_path, f"tls-auth-clients {asks}")
-            assert seen(host, facts, login).config["tls-auth-clients"] == "yes"
+            told = seen(host, facts, login, authority.leaf("redoubt"))
+            assert told.config["tls-auth-clients"] == "yes"
 
 
 @pytest.mark.parametrize(("protocol", "login"), ASKS)
-def test_without_its_key_such_a_server_cannot_be_asked(
+def test_without_one_such_a_server_cannot_be_asked(
     protocol: str,
     login: tuple[str, Secret],
     local: LocalHost,
@@ -188,11 +207,11 @@ def test_without_its_key_such_a_server_cannot_be_asked(
     tmp_path: Path,
 ) -> None:
     with running_redis(tmp_path, authority, "--tls-protocols", protocol) as server:
-        (tmp_path / "redis.key").unlink()
-        with pytest.raises(ServerRefused) as raised:
-            open_server(local, tls_only(server.tls_port, tmp_path), *login)
-        assert raised.value.reason == "TlsOnly"
-        assert raised.value.next_step
+        for pair in (None, Authority().leaf("redoubt")):
+            with pytest.raises(ServerRefused) as raised:
+                opened(local, tls_only(server.tls_port, tmp_path), *login, pair=pair)
+            assert raised.value.reason == "TlsOnly"
+            assert raised.value.next_step
 
 
 def test_a_password_goes_to_who_serves_a_certificate_of_the_authority_on_file(
@@ -219,13 +238,13 @@ def test_a_server_is_found_on_ports_that_its_file_does_not_name_so(
         for lines in (*crossed, f"port {nowhere}", f"port 0\ntls-port {nowhere}"):
             also = (server.tls_port,) if str(nowhere) in lines else ()
             facts = server_with(lines, f"tls-cert-file {tmp_path / 'redis.crt'}")
-            with closing(open_server(local, facts, *NOBODY, also=also)) as redis:
+            with closing(opened(local, facts, *NOBODY, also=also)) as redis:
                 assert redis.execute("PING") == "PONG"
 
 
 def test_a_server_that_is_down_is_out_of_reach(local: LocalHost) -> None:
     with pytest.raises(Unreachable) as raised:
-        open_server(local, server_with(f"port {free_port()}"), *NOBODY, also=(free_port(),))
+        opened(local, server_with(f"port {free_port()}"), *NOBODY, also=(free_port(),))
     assert raised.value.reason == "ConnectionRefused"
 
 
@@ -242,7 +261,7 @@ def test_who_may_not_change_settings_is_known_without_changing_any(
 ) -> None:
     with (
         running_redis(tmp_path, authority, *options) as server,
-        closing(open_server(local, server_with(f"port {server.port}"), *NOBODY)) as client,
+        closing(opened(local, server_with(f"port {server.port}"), *NOBODY)) as client,
     ):
         reason = config_set_refused(client)
     assert (reason.code if reason else "") == refused
