@@ -264,7 +264,8 @@ def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[
 
     An operator's own change of the bind line is left by an uninstall.
     """
-    if not history_of(session).exposed or needs_password(session.server, session.runtime):
+    history = history_of(session)
+    if not history.exposed or needs_password(session.server, session.runtime):
         return ()
     file = baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
     config = session.server.config
@@ -276,7 +277,7 @@ def _left_open(session: NodeSession, baseline: Mapping[str, State]) -> Sequence[
         Reason(
             "BindChanged",
             f"{session.name}: its bind line was changed since the install and stays, so without "
-            f"Redoubt's rule the plain port {history_of(session).plain_port} would be open to others.",
+            f"Redoubt's rule the plain port {history.plain_port} would be open to others.",
             "Take the node's address out of bind in its file, or set a password, and try again.",
         ),
     )
