@@ -106,7 +106,8 @@ class NodeSession:
                 self.brief.username,
                 self.brief.password,
                 introduce=self.brief.introduce,
-                also=self._other_ports(),
+                runs_with=self.runtime.config,
+                also=self.facts.ports_listened_on,
             )
         return self._redis
 
@@ -123,11 +124,6 @@ class NodeSession:
             reason = Reason(refusal.reason, str(refusal), refusal.next_step)
             self.runtime = RuntimeFacts(config_refused=reason)
         return self.runtime
-
-    def _other_ports(self) -> list[int]:
-        """Return where the server was seen to listen, whatever its configuration says."""
-        told = (self.runtime.config.get(name, "0") for name in ("tls-port", "port"))
-        return [*map(int, filter(None, told)), *self.facts.ports_listened_on]
 
     def runtime_changed(self, values: Mapping[str, str]) -> None:
         """Remember what the running server was told to have, without asking it again."""

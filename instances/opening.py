@@ -1,6 +1,6 @@
 """Opening a server from its own machine, through whichever of its ports takes a client now."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -46,6 +46,7 @@ def open_server(
     password: Secret,
     *,
     introduce: Introduction,
+    runs_with: Mapping[str, str] | None = None,
     also: Sequence[int] = (),
 ) -> RedisClient:
     """Open a connection to the server, logged in: on its plain port, or over TLS if that is all.
@@ -59,6 +60,7 @@ def open_server(
         username: The ACL user; the default user where it is empty.
         password: Its password; empty for none.
         introduce: Makes a client certificate, asked where the server may want one.
+        runs_with: The ports that the running server was last known to have, as CONFIG has them.
         also: Ports on which it may listen, besides those of its configuration.
 
     Raises:
@@ -68,7 +70,7 @@ def open_server(
     caller = _Caller(username, password, introduce)
     first: RemoteError | None = None
     closed: set[int] = set()
-    for door in _doors(server, also):
+    for door in _doors(server, runs_with or {}, also):
         if door.port in closed:
             continue
         try:
@@ -99,11 +101,15 @@ def _enter(host: Host, server: ServerFacts, door: _Door, caller: _Caller) -> Red
     return client
 
 
-def _doors(server: ServerFacts, also: Sequence[int]) -> Iterator[_Door]:
-    """Yield the ways in: as the configuration says first."""
-    said = [_Door(port, tls) for port, tls in ((server.port, False), (server.tls_port, True))]
-    unsaid = [_Door(port, tls) for tls in (True, False) for port in also]
+def _doors(
+    server: ServerFacts, runs_with: Mapping[str, str], also: Sequence[int]
+) -> Iterator[_Door]:
+    """Yield the ways in: as the server was last known to run first, then as it is configured."""
+    ports = {"port": server.port, "tls-port": server.tls_port}
+    known = {name: int(runs_with.get(name) or 0) for name in ports}
+    said = [_Door(on[name], name == "tls-port") for on in (known, ports) for name in on]
     crossed = [_Door(door.port, not door.tls) for door in said]
+    unsaid = [_Door(port, tls) for tls in (True, False) for port in also]
     # A plain port goes before TLS: it needs no file and no second look.
     doors = dict.fromkeys(chain(said, crossed, unsaid))
     yield from (door for door in doors if door.port)
@@ -127,6 +133,9 @@ def _open_over_tls(host: Host, server: ServerFacts, port: int, caller: _Caller) 
             return _over_tls(host, server, port, caller, pair)
         except (TlsFailed, ConnectionLost) as error:
             first = first or error
+            if error.reason == "HandshakeTimeout":
+                # Plaintext is spoken there: it waits for the end of a line.
+                break
     raise first or TlsFailed(host.name, "the server rejected the panel")
 
 

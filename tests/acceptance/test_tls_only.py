@@ -158,10 +158,10 @@ def _there_and_back(case: Case) -> None:
     assert stage.trace(before, but=STAYS_IN_6_2) == {}
 
 
-LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("trixie", "valkey")]
+LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("trixie", "valkey", "withpass")]
 
 
-@pytest.mark.parametrize("name", ["cache", "six-two", "withpass", *LONG])
+@pytest.mark.parametrize("name", ["cache", "six-two", *LONG])
 def test_tls_alone_and_back_without_a_restart(stage: Stage, name: str) -> None:
     _there_and_back(Case(stage, name, live=True))
 
@@ -170,7 +170,7 @@ def test_tls_alone_and_back_where_it_takes_restarts(stage: Stage) -> None:
     _there_and_back(Case(stage, "legacy", live=False))
 
 
-@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("apply", ["live", pytest.param("restart", marks=pytest.mark.long)])
 def test_a_server_may_be_led_to_tls_alone_at_its_install(stage: Stage, apply: str) -> None:
     case = Case(stage, "cache", live=True)
     stage.register("cache")

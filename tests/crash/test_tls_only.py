@@ -28,12 +28,23 @@ WAYS = {
         {"plaintext": "keep", "tls_port": str(APART)},
     ),
 }
-USUAL = {"on the plain one's", "back from the plain one's"}
+USUAL = {
+    ("on the plain one's", "live-1", "applied", "runtime"),
+    ("on the plain one's", "live-1", "before", "leftover"),
+    ("on the plain one's", "restart-1", "applied", "configuration"),
+    ("back from the plain one's", "live-1", "applied", "runtime"),
+    ("back from the plain one's", "restart-1", "applied", "configuration"),
+}
 EVERYWHERE = [
-    pytest.param(way, *case, marks=[] if way in USUAL else [pytest.mark.long])
+    pytest.param(way, *case, marks=[] if (way, *case) in USUAL else [pytest.mark.long])
     for way in WAYS
     for case in CASES
     if case[2] != "leftover" or not way.startswith("back")
+]
+PUT_BACK = [
+    pytest.param(way, name, step, marks=[] if way == "on the plain one's" else [pytest.mark.long])
+    for way in WAYS
+    for name, step in [("live-1", "configuration"), ("restart-1", "restart")]
 ]
 
 
@@ -88,8 +99,7 @@ def test_a_change_of_ports_killed_anywhere_is_finished(
     assert node.state() == before, node.state().lines_unlike(before)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("name", "step"), [("live-1", "configuration"), ("restart-1", "restart")])
+@pytest.mark.parametrize(("way", "name", "step"), PUT_BACK)
 def test_a_change_of_ports_that_fails_and_is_killed_on_the_way_back_is_put_back(
     nodes: dict[str, TestNode], way: str, name: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
