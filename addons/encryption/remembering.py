@@ -106,7 +106,8 @@ def _counted(former: PlainPort | None, node: Node, sample: PlainSample, now: dat
         port = PlainPort(node=node, since=now)
     port.port, port.sampled_at = sample.port, now
     port.connections = len(sample.connections)
-    port.nameless = sample.nameless.message if sample.nameless else ""
+    why = sample.nameless
+    port.nameless = f"{why.message} {why.next_step}".strip() if why else ""
     if sample.port:
         port.samples += 1
     if sample.connections or not sample.port:

@@ -127,7 +127,7 @@ def test_nobody_is_said_with_how_often_somebody_looked(
     page = text_of(signed_in, PAGE)
     assert "Nobody seen on the plain port for 3 days" in page
     assert "7 samples of each of 2 plain ports" in page
-    assert "The latest 7 met nobody." in page
+    assert "None met anybody." in page
     assert "No sample of the last 30 days met a client on a plain port." in page
     assert "Download CSV" not in page
 

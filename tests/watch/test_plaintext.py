@@ -150,7 +150,7 @@ def test_the_evidence_is_one_line_an_address(group: NodeGroup) -> None:
     remember(first, sample(connected("10.0.0.1", name="web"), connected("10.0.0.2")), NOW)
     remember(second, sample(connected("10.0.0.1", name="jobs", age=9000)), NOW)
     remember(first, sample(connected("10.0.0.1", name="web")), NOW + QUARTER)
-    nameless = Reason("NoPermission", "The server does not say who its clients are.")
+    nameless = Reason("NoPermission", "The server does not say who its clients are.", "Let it.")
     remember(second, PlainSample(6379, (connected("10.0.0.1"),), nameless), NOW + QUARTER)
 
     found = plaintext_evidence(group, now=NOW + QUARTER, days=7)
@@ -159,7 +159,7 @@ def test_the_evidence_is_one_line_an_address(group: NodeGroup) -> None:
     assert (here.address, here.names, here.connections) == ("10.0.0.1", ["web", "jobs"], 2)
     assert ([node.name for node in here.nodes], here.sightings) == (["cache-1", "cache-2"], 2)
     assert (gone.address, gone.connections, gone.last_seen) == ("10.0.0.2", 0, NOW)
-    assert found.sampled.nameless == nameless.message
+    assert found.sampled.nameless == f"{nameless.message} {nameless.next_step}"
 
     assert plaintext_evidence(group, now=NOW + timedelta(days=7, minutes=1)).total == 1
 
