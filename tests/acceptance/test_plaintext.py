@@ -16,6 +16,7 @@ from addons.encryption.plaintext import (
     plain_connections,
     plain_sample,
 )
+from addons.encryption.plaintext_seen import Sampled, sampled_of
 from addons.runs.briefs import briefs_of, facts_read
 from addons.session import NodeSession
 from addons.watch.observe import nodes_observe
@@ -23,6 +24,7 @@ from instances.errors import DomainError
 from instances.remote.ssh import SshHost
 from lab import Lab, LabNode
 from tests.acceptance.callers import KINDS, NAMES, USER, Callers, callers
+from tests.acceptance.panel import succeeded
 from tests.acceptance.photograph import cli, shell
 from tests.acceptance.stage import SPECS, Stage
 
@@ -200,3 +202,25 @@ def test_a_look_remembers_who_was_there_and_not_the_panel_itself(scene: Scene) -
         assert each.kinds.split("\n") == ["monitor", "normal", "pubsub"]
     assert remembered == {}
     assert (observe().quiet_samples, PlaintextClient.objects.count()) == (1, 2)
+
+
+@pytest.mark.parametrize("scene", VERSIONS, indirect=True)
+def test_a_port_that_was_closed_for_good_is_known_to_be_closed(scene: Scene) -> None:
+    panel, row = scene.stage.panel, scene.stage.panel.installed(scene.name)
+
+    def observe() -> Sampled:
+        nodes_observe(rows=[row.pk], asked_at=timezone.now())
+        return sampled_of(row.node)
+
+    found = observe()
+    assert (found.open, found.quiet_samples) == (1, 1)
+    # On the number that plaintext had, and for clients with certificates alone.
+    settings = {"plaintext": "off", "tls_port": "6379", "tls_auth_clients": "required"}
+    succeeded(panel.run(scene.name, "configure", settings))
+    found = observe()
+    assert (found.sampled, found.open, found.quiet_samples) == (1, 0, 0)
+
+    settings = {"plaintext": "keep", "tls_port": "6380", "tls_auth_clients": "optional"}
+    succeeded(panel.run(scene.name, "configure", settings))
+    found = observe()
+    assert (found.open, found.samples, found.quiet_samples) == (1, 1, 1)
