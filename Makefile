@@ -16,6 +16,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not scale and not long
+# Tests on real nodes wait more than they compute, so there are more lanes than processors.
+LANES := -n 3 --dist loadgroup --no-loadscope-reorder
 QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-scale test-fast lint format bench screenshots clean
@@ -60,8 +62,7 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n 2 -m "$(FAST)"
-	@tools/test-nodes
-	@$(PYTEST) -n 2 --dist loadfile -m "browser and not long"
+	@$(PYTEST) $(LANES) -m "(lab or browser) and not long"
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
 	@$(PYTEST) -m long

@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright, expect
 
 from tests.live_panel import LivePanel
+
+# A machine that is busy with other tests takes its time.
+expect.set_options(timeout=20_000)
 
 PASSWORD = "a quite long pass-phrase 7"
 ARGUMENTS = [

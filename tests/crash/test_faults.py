@@ -154,10 +154,11 @@ def test_a_person_stops_a_run_and_the_node_is_as_before(
     before = node.state()
     run = node.ask("install")
     original = firewall.FirewallRules.apply
+    asked, asks = os.pipe()
 
     def slow(self: Any, session: Any, state: Any) -> str:
         said = original(self, session, state)
-        session.host.run(Command(("sleep", "2")))
+        assert os.read(asked, 1) == b"", "it ends with the person"
         return said
 
     monkeypatch.setattr(firewall.FirewallRules, "apply", slow)
@@ -170,7 +171,9 @@ def test_a_person_stops_a_run_and_the_node_is_as_before(
             run_stop(actor=ACTOR, run=run)
         finally:
             os._exit(0)
+    os.close(asks)
     drive(run)
+    os.close(asked)
     os.waitpid(person, 0)
     assert run.state == Run.State.PUT_BACK, run.failure
     assert run.records.filter(says__contains="stopped by a person").exists()

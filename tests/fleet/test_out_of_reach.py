@@ -70,7 +70,10 @@ def panel(hosts: list[LabNode], tmp_path_factory: pytest.TempPathFactory) -> Ite
         ):
             done = running.manage(*argv)
             assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
-        yield running
+        try:
+            yield running
+        finally:
+            print(running.log.read_text()[-5000:])
 
 
 def _registration(host: LabNode) -> tuple[str, ...]:

@@ -92,6 +92,7 @@ def test_one_of_several_authorities_is_enough(authority: Authority) -> None:
     assert verify(leaf.certificate_pem, trust, name="10.0.0.1", now=NOW) is None
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("key_type", list(KeyType))
 @pytest.mark.parametrize(
     "check",
@@ -107,6 +108,7 @@ def test_openssl_accepts_a_leaf_by_address_and_by_name(
     assert openssl_verify(tmp_path, leaf, authority.pem, *check).returncode == 0
 
 
+@pytest.mark.processes
 def test_openssl_accepts_both_leaves_while_an_authority_is_rotated(tmp_path: Path) -> None:
     old, new = make_authority("same", now=TODAY), make_authority("same", now=TODAY)
     trust = trust_bundle([old.pem, new.pem], now=TODAY)
@@ -115,6 +117,7 @@ def test_openssl_accepts_both_leaves_while_an_authority_is_rotated(tmp_path: Pat
         assert openssl_verify(tmp_path, leaf, trust, "-verify_ip", "10.0.0.1").returncode == 0
 
 
+@pytest.mark.processes
 def test_openssl_refuses_another_address(tmp_path: Path) -> None:
     authority = make_authority(now=TODAY)
     leaf = authority.issue(now=TODAY)

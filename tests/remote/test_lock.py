@@ -12,6 +12,8 @@ from instances.remote.host import Host
 from instances.remote.lock import Holder, parse_holder
 from tests.remote.conftest import open_host
 
+pytestmark = pytest.mark.processes
+
 Open = Callable[[], Host]
 
 

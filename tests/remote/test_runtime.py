@@ -25,6 +25,8 @@ from instances.secret import Secret
 from tests.remote.redis_server import Authority, running_redis
 from tests.remote.sshd import free_port
 
+pytestmark = pytest.mark.processes
+
 ANSWER = Path(__file__).parents[1] / "nodeconf/facts/bookworm-nftables.out"
 NOBODY = ("", Secret(""))
 PASSWORD = ("", Secret("geheim"))

@@ -15,6 +15,8 @@ from instances.secret import Secret
 from tests.remote.redis_server import Authority, RedisServer, running_redis
 from tests.remote.sshd import free_port
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def client(local: LocalHost, redis_server: RedisServer) -> Iterator[RedisClient]:

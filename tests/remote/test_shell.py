@@ -9,6 +9,8 @@ from instances.remote.frames import FrameReader
 from instances.remote.local import ProcessPipe
 from instances.remote.shell import Shell, command_text
 
+pytestmark = pytest.mark.processes
+
 
 def cut_short(text: bytes, length: int) -> None:
     """What a bash does that gets only the first `length` bytes before the connection is lost."""

@@ -23,6 +23,8 @@ from instances.secret import Secret
 from tests.remote.redis_server import Authority, RedisServer, running_redis
 from tests.remote.sshd import free_port
 
+pytestmark = pytest.mark.processes
+
 PAST = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
