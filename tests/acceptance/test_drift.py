@@ -17,7 +17,7 @@ from tests.acceptance.panel import ANNA, refused, succeeded, unchanged
 from tests.acceptance.photograph import config_of
 from tests.acceptance.stage import SPECS, Stage
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
 EVERYWHERE = [
     *("legacy", "six-two", "trixie", "valkey"),
