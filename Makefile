@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not scale and not long
 # Tests on real nodes wait more than they compute, so there are more lanes than processors.
-LANES := -n 3 --dist loadgroup --no-loadscope-reorder
+LANES := -n 3 --dist loadfile --no-loadscope-reorder
 QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-scale test-fast lint format bench screenshots clean

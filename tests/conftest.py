@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import pytest
 from django.conf import settings
 
 from instances.keyring import KeyRing
@@ -41,17 +40,3 @@ settings.STORAGES = {
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 (_STATE / "secret_key").write_text(settings.SECRET_KEY)
 KeyRing.create(settings.KEY_FILE)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, under ``--dist loadgroup``, the tests that share a lab or a browser's panel.
-
-    That is a file; or the folder, where its files have one lab among them.
-    """
-    for item in items:
-        if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
-            shared = item.path.parent.name == "acceptance" and not hasattr(
-                item.getparent(pytest.Module).obj, "laboratory"
-            )
-            name = item.path.parent.name if shared else item.path.stem
-            item.add_marker(pytest.mark.xdist_group(name))
