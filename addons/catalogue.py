@@ -7,8 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from django import forms
-
+from addons.forms import SettingsForm
 from instances.errors import NotFound
 from instances.reason import Reason
 
@@ -50,7 +49,7 @@ class AddOn(Protocol):
     needs: Sequence[str]
     icon: str
     actions: Mapping[str, "Action"]
-    form: type[forms.Form]
+    form: type[SettingsForm]
 
     def parse(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """Return the spec to store, defaults filled in.

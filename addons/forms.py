@@ -1,6 +1,6 @@
 """Where an add-on goes, and what every add-on's settings form has in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from django import forms
@@ -36,6 +36,30 @@ class GroupsChoice(forms.Form):
     def __init__(self, *args: Any, among: QuerySet[NodeGroup], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast("forms.ModelMultipleChoiceField[NodeGroup]", self.fields["groups"]).queryset = among
+
+
+class SettingsForm(forms.Form):
+    """An add-on's settings; ``more`` names those that most people leave as they are."""
+
+    more: Sequence[str] = ()
+
+    @property
+    def main_fields(self) -> list[forms.BoundField]:
+        """Return what everybody decides."""
+        return [field for field in self if field.name not in self.more]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        """Return the rest."""
+        return [field for field in self if field.name in self.more]
+
+    @property
+    def more_matter(self) -> bool:
+        """Whether one of the rest is not as it is by itself, or is wrong."""
+        return any(
+            field.errors or str(field.value() or "") != str(field.field.initial or "")
+            for field in self.more_fields
+        )
 
 
 def settings_from(form: forms.Form) -> dict[str, str]:

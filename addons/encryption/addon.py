@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from django import forms
 from django.utils import timezone
 
 from addons.actions import CONFIGURE, INSTALL, REISSUE, UNINSTALL
@@ -24,6 +23,7 @@ from addons.encryption.remembering import sample_remember
 from addons.encryption.spec import EncryptionSpec, parse
 from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
+from addons.forms import SettingsForm
 from addons.models import Run
 from addons.pki.bundle import trust_bundle
 from addons.pki.keys import KeyType
@@ -55,7 +55,7 @@ class EncryptionAddOn:
             UNINSTALL, "Uninstall encryption", "Uninstalling", "Uninstall", "from", destroys=True
         ),
     }
-    form: type[forms.Form] = EncryptionForm
+    form: type[SettingsForm] = EncryptionForm
 
     def parse(self, settings: Mapping[str, str]) -> dict[str, Any]:
         return parse(settings).as_json()

@@ -5,14 +5,20 @@ from typing import Any
 from django import forms
 
 from addons.encryption.spec import EncryptionSpec, parse
+from addons.forms import SettingsForm
 from addons.pki.keys import KeyType
 from instances.errors import Invalid
 
 _DEFAULT = EncryptionSpec()
 
 
-class EncryptionForm(forms.Form):
+class EncryptionForm(SettingsForm):
     """Field names are the setting keys; values are text, as behind ``--set``."""
+
+    more = (
+        *("tls_minimum", "ciphers", "protected_mode", "lifetime_days", "renew", "key_type"),
+        *("sans", "directory", "adopt"),
+    )
 
     tls_port = forms.IntegerField(
         label="TLS port",

@@ -16,6 +16,7 @@ from addons.selectors import groups_in, groups_with
 from instances.errors import DomainError, NotFound
 from instances.models import Environment, NodeGroup
 from panel.pages.catalogue import catalogue, places
+from panel.pages.plaintext import plaintext_shown
 from panel.views.bundles import to_runs
 from panel.views.groups import group_or_404
 from panel.views.requests import actor_of, attempt, refuse
@@ -105,13 +106,15 @@ def _dialog(
             return to_runs(runs)
         except DomainError as error:
             refuse(settings, error)
+    installed = any(place.installed for place in shown if place.group == chosen)
     context = {
         "addon": kind,
         "choice": choice,
         "environment": environment,
         "group": chosen,
         "places": shown,
-        "installed": any(place.installed for place in shown if place.group == chosen),
+        "installed": installed,
+        "plaintext": plaintext_shown(chosen, timezone.now()) if chosen and installed else None,
         "groups": groups,
         "ticked": groups["groups"].value() or [],
         "form": settings,

@@ -377,3 +377,28 @@ def test_every_field_of_the_page_is_tied_to_its_explanation(
     port = next(e for e in page.elements if e.attrs.get("name") == "tls_port")
     assert port.attrs["aria-describedby"] == "id_tls_port-help"
     assert "id_tls_port-help" in page.ids
+
+
+def test_settings_that_few_change_are_folded_until_one_matters(
+    signed_in: Client, world: World
+) -> None:
+    group = world.group("shop", "cache")
+    assert b"<details><summary>More settings" in signed_in.get(INSTALL).content
+    wrong = signed_in.post(INSTALL, {**defaults(signed_in), "ciphers": "NULL-MADE-UP"})
+    assert b"<details open><summary>More settings" in wrong.content
+    assert "not a list of ciphers" in wrong.content.decode()
+    Installation.objects.filter(pk=world.installed(group).pk).update(spec={"lifetime_days": 90})
+    assert b"<details open><summary>More settings" in signed_in.get(INSTALL).content
+
+
+def test_settings_of_an_installed_add_on_are_changed_not_installed(
+    signed_in: Client, world: World
+) -> None:
+    world.installed(world.group("shop", "cache"), VERIFIED, VERIFIED)
+    page = signed_in.get(INSTALL).content.decode()
+    assert "Change settings" in page
+    assert "Plain port not sampled yet" in page
+    signed_in.post(INSTALL, {**defaults(signed_in), "plaintext": "off", "sans": "db.example.org"})
+    run = Run.objects.get()
+    assert (run.action, run.spec["plaintext"]) == ("configure", "off")
+    assert run.spec["sans"] == ["db.example.org"]
