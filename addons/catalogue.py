@@ -105,6 +105,7 @@ class Action:
         destroys: Whether a person confirms it with care.
         configures: Whether its run's settings are in force afterwards, and whether an uninstall
             has to put back what it changed.
+        partial: Whether it may be asked for on some of a group's nodes alone.
     """
 
     slug: str
@@ -114,6 +115,7 @@ class Action:
     at: str = "on"
     destroys: bool = False
     configures: bool = False
+    partial: bool = False
 
 
 @cache

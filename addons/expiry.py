@@ -1,4 +1,4 @@
-"""When what is in force ends: nodes' certificates, and the authorities of environments."""
+"""When what is in force ends: certificates of nodes and clients, authorities of environments."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from django.db.models.functions import Cast, Left
 from addons.models import Authority, Certificate, EnvironmentAuthority, NodeInstallation
 from instances.models import Environment, Node
 
+NODES, CLIENTS, AUTHORITIES = "nodes", "clients", "authorities"
 NEAR = (0, 7, 14, 30)
 """Days ahead that are told apart: expired, and within a week, a fortnight, a month."""
 FAR = len(NEAR)
@@ -31,12 +32,12 @@ class Ending:
     """How many end on one day.
 
     Args:
-        authority: Whether they are authorities; nodes' certificates otherwise.
+        kind: ``nodes``, ``clients`` or ``authorities``: whose they are, or what.
         day: In UTC.
         near: The place in `NEAR` of the time within which they end, or `FAR`.
     """
 
-    authority: bool
+    kind: str
     day: date
     near: int
     count: int
@@ -51,6 +52,14 @@ def leaves_in_force() -> QuerySet[Certificate]:
     )
 
 
+def clients_in_force(now: datetime) -> QuerySet[Certificate]:
+    """Return what clients hold, until it ends; what another one has taken the place of left out."""
+    issued = Certificate.objects.filter(purpose="client", node=None, not_after__gt=now)
+    return issued.filter(
+        state=Certificate.State.ISSUED, authority__in=authorities_in_use().values("pk")
+    )
+
+
 def authorities_in_use() -> QuerySet[Authority]:
     """Return the authorities that an environment issues from or trusts."""
     links = EnvironmentAuthority.objects.filter(environment__in=Environment.objects.all())
@@ -62,23 +71,23 @@ def endings(*, now: datetime, until: datetime) -> list[Ending]:
 
     One query, whatever there is: a row for each day.
     """
-    leaves, authorities = leaves_in_force(), authorities_in_use()
-    rows = _near_by_day(leaves, now, authority=0).union(
-        _far_by_day(leaves, now, until, authority=0),
-        _near_by_day(authorities, now, authority=1),
-        _far_by_day(authorities, now, until, authority=1),
-        all=True,
-    )
-    return [
-        Ending(bool(authority), date.fromisoformat(day), near, count)
-        for authority, day, near, count in rows
+    parts = [
+        part
+        for kind, found in (
+            (NODES, leaves_in_force()),
+            (CLIENTS, clients_in_force(now)),
+            (AUTHORITIES, authorities_in_use()),
+        )
+        for part in (_near_by_day(found, now, kind), _far_by_day(found, now, until, kind))
     ]
+    rows = parts[0].union(*parts[1:], all=True)
+    return [Ending(kind, date.fromisoformat(day), near, count) for kind, day, near, count in rows]
 
 
 _Found = QuerySet[Certificate] | QuerySet[Authority]
 
 
-def _near_by_day(found: _Found, now: datetime, *, authority: int) -> QuerySet[Any, Any]:
+def _near_by_day(found: _Found, now: datetime, kind: str) -> QuerySet[Any, Any]:
     ends = list(_ends(now))
     return _by_day(
         found.filter(not_after__lte=ends[-1]),
@@ -86,22 +95,20 @@ def _near_by_day(found: _Found, now: datetime, *, authority: int) -> QuerySet[An
             *(When(not_after__lte=end, then=Value(at)) for at, end in enumerate(ends)),
             output_field=IntegerField(),
         ),
-        authority,
+        kind,
     )
 
 
-def _far_by_day(
-    found: _Found, now: datetime, until: datetime, *, authority: int
-) -> QuerySet[Any, Any]:
+def _far_by_day(found: _Found, now: datetime, until: datetime, kind: str) -> QuerySet[Any, Any]:
     """Most are far, and nothing more is asked of each of them."""
     later = found.filter(not_after__gt=list(_ends(now))[-1], not_after__lt=until)
-    return _by_day(later, Value(FAR), authority)
+    return _by_day(later, Value(FAR), kind)
 
 
-def _by_day(found: _Found, near: Case | Value, authority: int) -> QuerySet[Any, Any]:
+def _by_day(found: _Found, near: Case | Value, kind: str) -> QuerySet[Any, Any]:
     # As text: cutting it is quicker than what the databases do to dates.
     days = found.order_by().annotate(
-        kind=Value(authority), day=Left(Cast("not_after", TextField()), 10), near=near
+        kind=Value(kind), day=Left(Cast("not_after", TextField()), 10), near=near
     )
     return days.values_list("kind", "day", "near").annotate(Count("pk"))
 

@@ -188,17 +188,3 @@ def rows_not_as_wanted(now: datetime) -> QuerySet[NodeInstallation]:
         )
         .order_by("pk")
     )
-
-
-def installations_ending(now: datetime, until: datetime) -> QuerySet[Installation]:
-    """Return the installations with verified certificates that end by then, the first one first.
-
-    Each has ``ending_count``, and ``ends_at``: when the first one does.
-    """
-    soon = Q(nodes__health=_Health.OK, nodes__not_after__gt=now, nodes__not_after__lte=until)
-    return (
-        Installation.objects.filter(soon, generation__gt=0)
-        .select_related("group__environment")
-        .annotate(ending_count=Count("nodes"), ends_at=Min("nodes__not_after"))
-        .order_by("ends_at", "pk")
-    )

@@ -28,6 +28,9 @@ class Authority(models.Model):
     fingerprint = models.CharField(max_length=95)
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    warned = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Within how many days it was last warned that it ends."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -177,6 +180,10 @@ class Certificate(models.Model):
     key_digest = models.CharField(max_length=64, blank=True, help_text="Of its file on a node.")
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    renew_at = models.DateTimeField(help_text="When a third of its life is left.")
+    warned = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Within how many days it was last warned that it ends."
+    )
     holder = models.CharField(max_length=64, blank=True)
     form = models.CharField(max_length=8, choices=Form, blank=True)
     issued_by = models.CharField(max_length=150, blank=True)
@@ -189,6 +196,7 @@ class Certificate(models.Model):
         indexes = [
             # All that counting what ends when needs.
             models.Index(fields=["state", "not_after", "node"], name="certificate_ending"),
+            models.Index(fields=["state", "renew_at", "node"], name="certificate_due"),
             models.Index(
                 fields=["subject"], opclasses=["varchar_pattern_ops"], name="certificate_subject"
             ),
@@ -236,6 +244,7 @@ class Run(models.Model):
 
     installation = models.ForeignKey(Installation, models.PROTECT, related_name="runs")
     action = models.CharField(max_length=32)
+    cause = models.TextField(blank=True, help_text="Why the panel started it by itself.")
     spec = models.JSONField(default=dict)
     state = models.CharField(max_length=16, choices=State, db_index=True)
     actor = models.ForeignKey(

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from addons.actions import REISSUE
 from addons.models import (
     Certificate,
     Installation,
@@ -50,15 +51,24 @@ def runs_in_need() -> QuerySet[Run]:
     """Return runs that wait for a person.
 
     A stuck one always; one that was put back or refused, or whose preview is ready, while no later
-    run on the same installation has taken its place.
+    run on the same installation has taken its place. That of a refused re-issue is taken by one
+    with the nodes that were refused: others go on without them.
     """
     later = Run.objects.filter(
         installation=OuterRef("installation"), pk__gt=OuterRef("pk")
     ).exclude(state=Run.State.DISCARDED)
+    failed = RunNode.objects.filter(state=RunNode.State.FAILED, node__archived_at=None)
+    with_it = Run.objects.filter(
+        installation=OuterRef("run__installation"),
+        pk__gt=OuterRef("run"),
+        nodes__node=OuterRef("node"),
+    ).exclude(state=Run.State.DISCARDED)
+    left_out = failed.filter(~Exists(with_it), run=OuterRef("pk"))
     unanswered = Q(state__in=[Run.State.PUT_BACK, Run.State.REFUSED, Run.State.PREVIEWED])
+    refused = Q(state=Run.State.REFUSED, action=REISSUE, installation__generation__gt=0)
     return (
         Run.objects.select_related("installation__group__environment")
-        .filter(Q(state=Run.State.STUCK) | unanswered & ~Exists(later))
+        .filter(Q(state=Run.State.STUCK) | unanswered & ~Exists(later) | refused & Exists(left_out))
         .filter(installation__group__archived_at=None)
         .order_by("-pk")
     )

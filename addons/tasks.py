@@ -6,6 +6,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from addons.encryption import remembering
+from addons.renewal import endings, tick
 from addons.runs import drive, sweep
 from addons.runs.bell import RUN_DRIVE
 from addons.watch import observe, schedule
@@ -40,3 +41,15 @@ def observations_tick() -> None:
 def clients_forget() -> None:
     """Forget who has not spoken plaintext for long."""
     remembering.clients_forget(now=timezone.now())
+
+
+@shared_task
+def renewals_tick() -> None:
+    """Start the renewals that are to begin now."""
+    tick.renewals_tick()
+
+
+@shared_task
+def endings_tick() -> None:
+    """Warn of what ends soon."""
+    endings.endings_tick()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
@@ -13,6 +15,7 @@ from django.db.models.functions import Cast, Left, Lower
 from django.urls import reverse
 
 from instances.fields import EncryptedTextField
+from instances.windows import Window
 
 NAME = RegexValidator(
     r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
@@ -90,6 +93,34 @@ class Environment(Archivable):
         if self.archived_at:
             return reverse("archived", args=["environment", self.pk])
         return reverse("environment", args=[self.name])
+
+
+class MaintenanceWindow(models.Model):
+    """When work that nobody asked for may begin in an environment; at any time where it has none.
+
+    ``weekdays`` are numbers, Monday being 0; ``start`` is by the clocks of ``zone``.
+    """
+
+    environment = models.ForeignKey(Environment, models.CASCADE, related_name="windows")
+    weekdays = models.JSONField(default=list)
+    start = models.TimeField()
+    hours = models.PositiveSmallIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(24)]
+    )
+    zone = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return f"{self.environment}: {self.window.days} {self.start:%H:%M} {self.zone}"
+
+    @property
+    def window(self) -> Window:
+        """The window, to reckon with."""
+        return Window(
+            frozenset(self.weekdays), self.start, timedelta(hours=self.hours), ZoneInfo(self.zone)
+        )
 
 
 class NodeGroup(Archivable):

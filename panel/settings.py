@@ -223,6 +223,16 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 3600},
     },
+    "renew": {
+        "task": "addons.tasks.renewals_tick",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "warn": {
+        "task": "addons.tasks.endings_tick",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 LOGGING = {

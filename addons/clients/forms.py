@@ -12,7 +12,7 @@ from instances.secret import Secret
 
 LONGEST_REQUEST = 65536
 """Bytes of a signing request; a large one has four thousand."""
-KEPT = ("holder", "lifetime_days", "form", "key_type")
+KEPT = ("holder", "lifetime_days", "form", "key_type", "replaces")
 """What an address may hold to begin the form with: none of it is secret."""
 
 
@@ -80,6 +80,7 @@ class ClientCertificateForm(forms.Form):
         ),
     )
     once = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    replaces = forms.CharField(required=False, max_length=40, widget=forms.HiddenInput)
 
     def clean(self) -> dict[str, Any]:
         """Check what the chosen form of download needs."""
@@ -117,4 +118,5 @@ class ClientCertificateForm(forms.Form):
             passphrase=Secret(typed["passphrase"] if pkcs12 else ""),
             csr=typed["csr"].read().decode("ascii", "replace") if csr else "",
             once=typed["once"],
+            replaces=typed["replaces"],
         )

@@ -37,6 +37,7 @@ class ClientRequest:
         passphrase: Of the PKCS #12 file.
         csr: The signing request, PEM.
         once: Of the page that it is asked for on. A second request with it is refused.
+        replaces: The serial of the one whose place it takes: nobody is warned of that one's end.
     """
 
     holder: str
@@ -46,6 +47,7 @@ class ClientRequest:
     passphrase: Secret = field(default_factory=lambda: Secret(""))
     csr: str = ""
     once: UUID | None = None
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from django.db import IntegrityError, transaction
 
 from addons.authorities import issuing_authority, trusted_authorities
 from addons.clients.handout import ClientRequest, Form, Handout, Source, file_name, make
-from addons.clients.selectors import endpoints_of
+from addons.clients.selectors import client_certificates_of, endpoints_of
 from addons.models import Certificate
 from addons.pki.bundle import trust_bundle
 from addons.pki.errors import CertificateError
@@ -114,6 +114,8 @@ def _store(
     try:
         with transaction.atomic():
             record.save()
+            former = client_certificates_of(environment).filter(serial=request.replaces)
+            replaced = former.update(state=Certificate.State.REPLACED)
             audit(
                 actor,
                 "certificate.issue",
@@ -121,6 +123,7 @@ def _store(
                 environment=environment.name,
                 form=record.form,
                 until=f"{record.not_after:%Y-%m-%d}",
+                **({"replaces": request.replaces} if replaced else {}),
             )
     except IntegrityError:
         # The same click twice at the same time: the other one was first.

@@ -2,6 +2,7 @@
 
 import django_filters
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from addons.clients.selectors import client_written
 from addons.models import Certificate
@@ -11,7 +12,11 @@ from instances.sorting import SortFilter
 
 
 class ClientFilter(EndingFilter):
-    """Clients' certificates by holder, serial, fingerprint or issuer, and end."""
+    """Clients' certificates by holder, serial, fingerprint or issuer, and end.
+
+    By its end only what is in force is found, as the timeline counts it, or what has expired: not
+    what another one has taken the place of.
+    """
 
     q = django_filters.CharFilter(label="Holder, serial, fingerprint", method="with_words")
     sort = SortFilter(
@@ -22,6 +27,13 @@ class ClientFilter(EndingFilter):
             "downloaded": ("downloaded_at", "pk"),
         }
     )
+
+    def ending(self, found: QuerySet[Certificate], name: str, value: str) -> QuerySet[Certificate]:
+        """Keep what ends then and has not been issued again."""
+        issued = found.filter(state=Certificate.State.ISSUED)
+        if value != "expired":
+            issued = issued.filter(not_after__gt=timezone.now())
+        return super().ending(issued, name, value)
 
     def with_words(
         self, found: QuerySet[Certificate], _name: str, text: str

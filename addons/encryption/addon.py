@@ -50,7 +50,9 @@ class EncryptionAddOn:
         CONFIGURE: Action(
             CONFIGURE, "Change settings", "Changing settings", "Apply", configures=True
         ),
-        REISSUE: Action(REISSUE, "Re-issue certificates", "Re-issuing certificates", "Re-issue"),
+        REISSUE: Action(
+            REISSUE, "Re-issue certificates", "Re-issuing certificates", "Re-issue", partial=True
+        ),
         UNINSTALL: Action(
             UNINSTALL, "Uninstall encryption", "Uninstalling", "Uninstall", "from", destroys=True
         ),

@@ -11,12 +11,45 @@ from addons.pki.validity import BACKDATE, days, validate_lifetime, whole_seconds
 
 __all__ = [
     "Reason",
+    "days_to_warn_of",
     "reasons_to_reissue",
     "reasons_to_replace_authority",
+    "renewal_due",
     "validate_lifetime",
 ]
 
 RENEW_AT = Fraction(1, 3)
+WARN_AT = (30, 14, 7)
+"""Days before its end at which what is not renewed by itself is warned of."""
+
+
+def renewal_due(
+    not_before: datetime, not_after: datetime, *, renew_at: float | Fraction = RENEW_AT
+) -> datetime:
+    """Return from when on a certificate is to be renewed.
+
+    Args:
+        renew_at: The share of its life that is left then.
+    """
+    return not_after - (not_after - not_before) * float(renew_at)
+
+
+def days_to_warn_of(not_before: datetime, not_after: datetime, now: datetime) -> int | None:
+    """Return within how many days something ends, of `WARN_AT`; 0 once it has ended.
+
+    None while that is nothing to warn of: more than a third of its life is left, or it was made for
+    no longer than that.
+
+    Args:
+        now: An aware moment.
+    """
+    if now >= not_after:
+        return 0
+    within = [days for days in WARN_AT if not_after - now <= timedelta(days=days)]
+    held = not_after - not_before - BACKDATE
+    if not within or now < renewal_due(not_before, not_after) or held <= timedelta(within[-1]):
+        return None
+    return within[-1]
 
 
 def reasons_to_reissue(
@@ -99,7 +132,8 @@ def _age(
     # One that ends with its authority gains nothing by being issued anew: without this it would
     # be renewed ever more often. `reasons_to_replace_authority` speaks up instead.
     gains = current.not_after < authority.not_after
-    if gains and left <= (current.not_after - current.not_before) * float(renew_at):
+    due = renewal_due(current.not_before, current.not_after, renew_at=renew_at)
+    if gains and now >= due:
         return Reason("NearingExpiry", f"The certificate expires in {days(left)}.")
     return None
 

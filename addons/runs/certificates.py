@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from addons.models import Certificate
 from addons.pki.facts import LeafFacts
+from addons.pki.policy import renewal_due
 from instances.secret import Secret
 
 
@@ -29,6 +30,7 @@ def certificate_record(
         key_digest=key_digest,
         not_before=facts.not_before,
         not_after=facts.not_after,
+        renew_at=renewal_due(facts.not_before, facts.not_after),
     )
 
 

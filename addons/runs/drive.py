@@ -3,7 +3,7 @@
 import logging
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -40,12 +40,12 @@ _ENDS = {
 }
 
 
-def run_drive(*, run: int) -> None:
+def run_drive(*, run: int, clock: Callable[[], datetime] = timezone.now) -> None:
     """Take the run if it is to be taken, and carry it out to an end.
 
     Delivered twice, late or for a run that has ended, this does nothing.
     """
-    lease = run_claim(run=run, holder=str(uuid.uuid4()), now=timezone.now())
+    lease = run_claim(run=run, holder=str(uuid.uuid4()), now=clock())
     if lease is None:
         return
     logger.info("run %s: attempt %s begins", lease.run, lease.attempt)
@@ -53,7 +53,7 @@ def run_drive(*, run: int) -> None:
     outcome = _carry_out(lease, taken)
     logger.info("run %s: attempt %s ends: %s", lease.run, lease.attempt, outcome.value)
     if outcome is not Outcome.ABANDONED:
-        run_end(run=taken, lease=lease, outcome=outcome, now=timezone.now())
+        run_end(run=taken, lease=lease, outcome=outcome, now=clock())
 
 
 def _carry_out(lease: Lease, run: Run) -> Outcome:

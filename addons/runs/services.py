@@ -1,7 +1,7 @@
 """What people ask of runs: make, confirm, stop, resolve. Nothing here speaks to a node."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import transaction
 from django.db.models import F
@@ -25,29 +25,36 @@ def run_create(
     settings: Mapping[str, str],
     confirmed: bool,
     bundle: uuid.UUID | None = None,
+    nodes: Collection[int] | None = None,
+    cause: str = "",
 ) -> Run:
-    """Ask for an action on all nodes of a group.
+    """Ask for an action on the nodes of a group.
 
     Args:
         settings: Key to text; what is absent keeps its stored value, or its default.
         confirmed: True starts the change at once; False only prepares the preview, which
             `run_confirm` then starts.
+        nodes: The keys of those that it is about; all of them where None.
+        cause: Why the panel asks for it by itself.
 
     Raises:
         NotFound: There is no such add-on.
-        Invalid: A setting is not acceptable.
+        Invalid: A setting is not acceptable, or the action is one for whole groups.
         Conflict: The group has no nodes, or the add-on is not installed.
     """
     kind = addon_named(addon)
     if action not in kind.actions:
         raise Invalid("action", f"{kind.title} has no action “{action}”.")
+    if nodes is not None and not kind.actions[action].partial:
+        raise Invalid("nodes", f"“{action}” is about all nodes of a group.")
     with transaction.atomic():
-        nodes = _nodes_held(group)
-        installation = _installation(group, addon, action, nodes)
+        held = _nodes_held(group, nodes)
+        installation = _installation(group, addon, action, held)
         spec = kind.parse({**_as_text(installation.spec), **settings})
         run = Run.objects.create(
             installation=installation,
             action=action,
+            cause=cause,
             spec=spec,
             state=Run.State.QUEUED if confirmed else Run.State.PREVIEWING,
             actor_id=actor.user_id,
@@ -55,9 +62,10 @@ def run_create(
             bundle=bundle,
         )
         RunNode.objects.bulk_create(
-            RunNode(run=run, node=node, position=place) for place, node in enumerate(nodes)
+            RunNode(run=run, node=node, position=place) for place, node in enumerate(held)
         )
-        audit(actor, f"run.{'start' if confirmed else 'preview'}", run, spec=spec)
+        why = {"cause": cause} if cause else {}
+        audit(actor, f"run.{'start' if confirmed else 'preview'}", run, spec=spec, **why)
     ring(run.pk)
     return run
 
@@ -105,6 +113,8 @@ def run_stop(*, actor: Actor, run: Run) -> None:
 def run_repeat(*, actor: Actor, run: Run, bundle: uuid.UUID | None = None) -> Run:
     """Ask again for what a run did not reach: the same action and settings, with a new preview.
 
+    Where it was about some nodes of the group it is about those again.
+
     Raises:
         Conflict: The run has not failed, or the group is no longer fit for it.
         Invalid: This version of the add-on no longer takes one of the settings.
@@ -112,6 +122,7 @@ def run_repeat(*, actor: Actor, run: Run, bundle: uuid.UUID | None = None) -> Ru
     if run.state not in Run.REPEATABLE:
         raise _not_in_state(run, "it has not failed, so there is nothing to retry")
     group, addon = run.installation.group, run.installation.addon
+    partial = addon_named(addon).actions[run.action].partial
     with transaction.atomic():
         again = run_create(
             actor=actor,
@@ -121,6 +132,7 @@ def run_repeat(*, actor: Actor, run: Run, bundle: uuid.UUID | None = None) -> Ru
             settings=_as_text(run.spec),
             confirmed=False,
             bundle=bundle,
+            nodes=set(run.nodes.values_list("node", flat=True)) if partial else None,
         )
         audit(actor, "run.repeat", again, of=run.pk)
     return again
@@ -157,15 +169,19 @@ def run_resolve(*, actor: Actor, run: Run, note: str) -> None:
         audit(actor, "run.resolve", run, note=note)
 
 
-def _nodes_held(group: NodeGroup) -> list[Node]:
+def _nodes_held(group: NodeGroup, among: Collection[int] | None) -> list[Node]:
     """Return the group's nodes; until the transaction ends the group is not archived.
+
+    Args:
+        among: Which of them; all where None.
 
     Raises:
         Conflict: It is archived already.
     """
     if not NodeGroup.objects.select_for_update().filter(pk=group.pk).exists():
         raise Conflict(Reason("Archived", f"{group} is archived.", "Restore it first."))
-    return list(group.nodes.order_by("name"))
+    nodes = group.nodes.order_by("name")
+    return list(nodes if among is None else nodes.filter(pk__in=among))
 
 
 def _installation(group: NodeGroup, addon: str, action: str, nodes: Sequence[Node]) -> Installation:

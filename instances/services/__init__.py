@@ -1,4 +1,4 @@
-"""Writes on environments, groups, machines, nodes and credentials."""
+"""Writes on environments, groups, machines, nodes, credentials and windows."""
 
 from instances.services.credentials import credential_create
 from instances.services.environments import (
@@ -16,6 +16,7 @@ from instances.services.removal import (
     nothing_recorded,
 )
 from instances.services.request import NodeRequest, name_from
+from instances.services.windows import window_add, window_remove
 
 __all__ = [
     "NodeRequest",
@@ -34,4 +35,6 @@ __all__ = [
     "node_update",
     "nodes_register",
     "nothing_recorded",
+    "window_add",
+    "window_remove",
 ]

@@ -46,6 +46,7 @@ def nothing_recorded(place: Environment | NodeGroup | Node) -> bool:
     return not any(
         relation.related_model._base_manager.filter(**{relation.field.name: place}).exists()  # noqa: SLF001
         for relation in place._meta.related_objects  # noqa: SLF001 -- Django's own, documented
+        if relation.on_delete is not models.CASCADE
     )
 
 

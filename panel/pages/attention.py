@@ -2,25 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.timezone import localtime
 
-from addons.actions import INSTALL
-from addons.health import installations_ending, rows_not_as_wanted
-from addons.models import Installation, NodeInstallation, Run
+from addons.actions import INSTALL, REISSUE
+from addons.expiry import AUTHORITIES, CLIENTS, NODES
+from addons.health import rows_not_as_wanted
+from addons.models import NodeInstallation, Run
+from addons.renewal.selectors import Ending, endings_in_need
 from addons.selectors import runs_in_need
 from addons.watch.services import has_drifted
 from instances.models import Node
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
 from panel.pages.names import action_title
+from panel.pages.overview import ENCRYPTION
 from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, run_shown
 
 MOST = 3
 """How many lines of one sort are shown; the rest is counted."""
-SOON = timedelta(days=21)
-"""How long before its end a certificate asks to be renewed."""
+_AGAIN = "Redoubt tries again by itself, ever later: the group's page says when."
+GRAVE = 7
+"""With that many days left until something ends, it is grave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,7 @@ def attention(now: datetime) -> Attention:
     sorts = [
         _cut([_run(run) for run in runs_in_need()[: MOST + 1]]),
         _cut([_observed(row) for row in rows_not_as_wanted(now)[: MOST + 1]]),
-        _cut([_ending(each) for each in installations_ending(now, now + SOON)[: MOST + 1]]),
+        *(_cut([_ending(each) for each in found]) for found in _by_kind(endings_in_need(now))),
         _cut([_host_key(node) for node in nodes_with_unconfirmed_host_key()[: MOST + 1]]),
         _cut([_fault(node) for node in nodes_with_fault()[: MOST + 1]]),
     ]
@@ -67,6 +72,11 @@ def attention(now: datetime) -> Attention:
     order = (BAD, WAIT)
     matters.sort(key=lambda m: order.index(m.shown.kind) if m.shown.kind in order else len(order))
     return Attention(matters, sum(more for _, more in sorts))
+
+
+def _by_kind(endings: Sequence[Ending]) -> list[list[Ending]]:
+    kinds = (NODES, CLIENTS, AUTHORITIES)
+    return [[each for each in endings if each.kind == kind] for kind in kinds]
 
 
 def _cut(matters: list[Matter]) -> tuple[list[Matter], int]:
@@ -84,10 +94,15 @@ def _run(run: Run) -> Matter:
     return Matter(
         shown=shown,
         what=f"{action_title(run)} on {run.installation.group} {what}",
-        why=shown.why or "The preview is ready.",
+        why=f"{shown.why} {_AGAIN}" if _tried_again(run) else shown.why or "The preview is ready.",
         button="Review" if run.state == Run.State.PREVIEWED else "See what happened",
         url=run.get_absolute_url(),
     )
+
+
+def _tried_again(run: Run) -> bool:
+    """Say whether the panel tries again what failed."""
+    return bool(run.cause) and run.state in {Run.State.PUT_BACK, Run.State.REFUSED}
 
 
 def _observed(row: NodeInstallation) -> Matter:
@@ -112,17 +127,61 @@ def _observed(row: NodeInstallation) -> Matter:
     )
 
 
-def _ending(installation: Installation) -> Matter:
-    group, count = installation.group, installation.ending_count  # type: ignore[attr-defined]
-    ends_at = installation.ends_at  # type: ignore[attr-defined]
-    certificates = "A certificate" if count == 1 else f"{count} certificates"
+def _ending(ending: Ending) -> Matter:
+    shown = Shown(*_stage(ending.days), at=ending.ends)
+    day = f"{localtime(ending.ends):%-d %B %Y}"
+    match ending.kind:
+        case "nodes":
+            return _of_nodes(ending, shown, day)
+        case "clients":
+            return _of_client(ending, shown, day)
     return Matter(
-        shown=Shown(WAIT, "Ends soon", "", ends_at),
-        what=f"{certificates} in {group} will expire soon",
-        why=f"{'It ends' if count == 1 else 'The first ends'} on {localtime(ends_at):%-d %B %Y}.",
-        button="Renew",
-        url=reverse("group-install", args=[group.environment.name, group.name, installation.addon]),
+        shown=shown,
+        what=f"The authority {ending.name} {_ends(ending)}, with all that it has issued",
+        why=f"{_on(ending)} {day}. What is issued until then ends no later than it does.",
+        button="See what it issued",
+        url=f"{reverse('certificates')}?{urlencode({'environment': ending.environment})}",
     )
+
+
+def _of_nodes(ending: Ending, shown: Shown, day: str) -> Matter:
+    whose = "A node" if ending.count == 1 else f"{ending.count} nodes"
+    place = [ending.environment, ending.name]
+    renewal = "Renewal is off." if ending.off else "It could not be renewed by itself."
+    return Matter(
+        shown=shown,
+        what=f"{whose} in {' / '.join(place)}: the certificate {_ends(ending)}",
+        why=f"{_on(ending, first=ending.count > 1)} {day}. {renewal}",
+        button="Re-issue",
+        url=reverse("group-act", args=[*place, ENCRYPTION, REISSUE]),
+        post=True,
+    )
+
+
+def _of_client(ending: Ending, shown: Shown, day: str) -> Matter:
+    form = reverse("environment-certificate-issue", args=[ending.environment])
+    return Matter(
+        shown=shown,
+        what=f"The client certificate of {ending.name} in {ending.environment} {_ends(ending)}",
+        why=f"{_on(ending)} {day}. Only its holder can change it for another one.",
+        button="Re-issue",
+        url=f"{form}?{urlencode({'of': ending.key})}",
+    )
+
+
+def _stage(days: int) -> tuple[str, str]:
+    if not days:
+        return BAD, "Expired"
+    return BAD if days <= GRAVE else WAIT, f"Within {days} days"
+
+
+def _ends(ending: Ending) -> str:
+    return f"ends within {ending.days} days" if ending.days else "has expired"
+
+
+def _on(ending: Ending, *, first: bool = False) -> str:
+    what = "The first one" if first else "It"
+    return f"{what} {'ends' if ending.days else 'ended'} on"
 
 
 def _host_key(node: Node) -> Matter:

@@ -1,19 +1,22 @@
 """The cards of a group's Add-ons tab."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from addons.actions import CONFIGURE, INSTALL, UNINSTALL
+from addons.actions import CONFIGURE, INSTALL, REISSUE, UNINSTALL
 from addons.catalogue import Action, AddOn, all_addons
 from addons.encryption.plaintext_seen import SLUG as ENCRYPTION
 from addons.health import Observed, installation_counts
 from addons.models import Installation, NodeInstallation, Run
+from addons.renewal.plan import Renewal
+from addons.renewal.standing import renewals_of
 from addons.selectors import installations_on, last_runs, node_installations
 from instances.models import Node, NodeGroup
 from panel.pages.drift import Drift, drift_shown
 from panel.pages.node import PATIENCE
 from panel.pages.plaintext import plaintext_shown
+from panel.pages.renewal import RenewalShown, foremost, renewal_shown
 from panel.pages.state import BAD, OK, UNKNOWN, Shown, row_shown, run_shown
 
 _ELSEWHERE = {INSTALL, CONFIGURE, UNINSTALL}
@@ -28,6 +31,7 @@ class ServedLine:
     shown: Shown
     row: NodeInstallation | None
     drift: Drift | None = None
+    renewal: RenewalShown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Card:
     Args:
         last: The latest run, while it says more than the state does: it works, waits, or failed.
         plaintext: Whether somebody still speaks plaintext there; None where nobody looks.
+        renewal: What becomes of the certificates, by the node that needs somebody most.
+        renews: The name of that node; empty where it is the same with all that are shown.
         acts: What else can be done where it is installed, each by a preview of its own.
     """
 
@@ -50,6 +56,8 @@ class Card:
     acts: Sequence[Action]
     uninstall: Action | None
     plaintext: Shown | None = None
+    renewal: RenewalShown | None = None
+    renews: str = ""
 
     @property
     def mark(self) -> str:
@@ -70,15 +78,18 @@ def cards_of(group: NodeGroup, nodes: Sequence[Node], size: int, now: datetime) 
     rows = node_installations(installations.values(), nodes)
     counts = installation_counts(installations.values(), now)
     runs = last_runs(installations.values())
+    renewals = renewals_of([node.pk for node in nodes], now)
     cards = []
     for addon in all_addons():
         here = installations.get(addon.slug)
         seen = {row.node_id: row for row in rows if row.installation.addon == addon.slug}
         if here and here.generation:
-            lines = [_line(node, seen.get(node.pk)) for node in nodes]
+            own = renewals if REISSUE in addon.actions else {}
+            lines = [_line(node, seen.get(node.pk), own.get(node.pk)) for node in nodes]
             shown = _summary(counts.get(here.pk, Observed()), size, lines)
             card = _card(addon, here, shown, lines, runs.get(here.pk))
-            cards.append(replace(card, plaintext=_plaintext(group, addon, now)))
+            card = replace(card, plaintext=_plaintext(group, addon, now))
+            cards.append(_with_renewal(card, own))
         else:
             cards.append(_card(addon, None, None, (), runs.get(here.pk) if here else None))
     return sorted(cards, key=lambda card: not card.installed)
@@ -109,10 +120,25 @@ def _plaintext(group: NodeGroup, addon: AddOn, now: datetime) -> Shown | None:
     return plaintext_shown(group, now) if addon.slug == ENCRYPTION else None
 
 
-def _line(node: Node, row: NodeInstallation | None) -> ServedLine:
+def _with_renewal(card: Card, renewals: Mapping[int, Renewal]) -> Card:
+    first = foremost(renewals)
+    if first is None:
+        return card
+    alike = len({(each.way, each.at) for each in renewals.values()}) == 1
+    name = next((line.node.name for line in card.lines if line.node.pk == first[0]), "")
+    return replace(card, renewal=renewal_shown(first[1]), renews="" if alike else name)
+
+
+def _line(node: Node, row: NodeInstallation | None, renewal: Renewal | None) -> ServedLine:
     if row is None:
         return ServedLine(node, Shown(UNKNOWN, "Not installed here", "Added since."), None)
-    return ServedLine(node, row_shown(row, row.installation), row, drift_shown(row))
+    return ServedLine(
+        node,
+        row_shown(row, row.installation),
+        row,
+        drift_shown(row),
+        renewal_shown(renewal) if renewal else None,
+    )
 
 
 def awaited(cards: Sequence[Card], asked: datetime | None, now: datetime) -> bool:

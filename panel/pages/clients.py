@@ -106,13 +106,22 @@ def _line(certificate: Certificate, now: datetime, within: Environment | None) -
 
 
 def _again(certificate: Certificate, environment: Environment) -> str:
-    """Return the form's address with the same holder, form, key and lifetime filled in."""
-    asked = {"holder": certificate.holder, "form": certificate.form}
+    """Return the address of the form that issues it again."""
+    path = reverse("environment-certificate-issue", args=[environment.name])
+    return f"{path}?{urlencode({'of': certificate.pk})}"
+
+
+def issued_again(certificate: Certificate) -> dict[str, str]:
+    """Return what the form begins with: the same holder, form, key and lifetime."""
+    asked = {
+        "holder": certificate.holder,
+        "form": certificate.form,
+        "replaces": certificate.serial,
+    }
     if certificate.form != Form.CSR:
         asked["key_type"] = certificate.key_type
     # One that its authority's end cut short does not say what was asked for.
     if certificate.not_after != certificate.authority.not_after:
         held = certificate.not_after - certificate.not_before - BACKDATE
         asked["lifetime_days"] = str(max(1, round(held / timedelta(days=1))))
-    path = reverse("environment-certificate-issue", args=[environment.name])
-    return f"{path}?{urlencode(asked)}"
+    return asked

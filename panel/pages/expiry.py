@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from addons.expiry import (
+    AUTHORITIES,
+    CLIENTS,
     FAR,
     NEAR,
+    NODES,
     Ending,
     endings,
     leaves_by_authority,
@@ -18,6 +21,9 @@ from addons.expiry import (
 from addons.health import counts_since
 from addons.models import Authority, Certificate, NodeInstallation
 from addons.pki.facts import read_certificate
+from addons.renewal.plan import Renewal
+from addons.renewal.standing import renewals_of
+from panel.pages.renewal import RenewalShown, renewal_shown
 from panel.pages.state import BAD, OK, UNKNOWN, WAIT, Shown
 
 YEAR = 365
@@ -48,12 +54,14 @@ class Month:
         value: As an address has it: ``2027-03``.
         x: Where it begins, in percent.
         leaves: How many certificates of nodes end in it.
+        clients: How many of clients.
     """
 
     value: str
     first: date
     x: float
     leaves: int
+    clients: int
     authorities: int
 
 
@@ -63,8 +71,10 @@ class Near:
 
     Args:
         value: As an address has it.
-        count: All that end within that time; what has expired is a sort of its own.
+        count: All of nodes that end within that time; what has expired is a sort of its own.
         more: How many of them do not end within the next shorter time.
+        clients: As `count`, of clients; what has expired is not in force any more.
+        more_clients: As `more`.
     """
 
     value: str
@@ -72,6 +82,8 @@ class Near:
     kind: str
     count: int
     more: int
+    clients: int
+    more_clients: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +95,7 @@ class Timeline:
         marks: Where authorities end, in percent.
         most: What the highest bar counts.
         total: Certificates of nodes that end within the year, expired ones included.
+        clients: Certificates of clients that end within it.
     """
 
     near: Sequence[Near]
@@ -91,12 +104,13 @@ class Timeline:
     months: Sequence[Month]
     most: int
     total: int
+    clients: int
     height: int = field(default=HEIGHT)
 
     @property
     def calm(self) -> bool:
         """Whether nothing ends within a month."""
-        return not any(each.more for each in self.near)
+        return not any(each.more or each.more_clients for each in self.near)
 
 
 def timeline(now: datetime) -> Timeline:
@@ -107,17 +121,19 @@ def timeline(now: datetime) -> Timeline:
     end = last.replace(day=monthrange(last.year, last.month)[1]) + timedelta(days=1)
     until = datetime(end.year, end.month, end.day, tzinfo=UTC)
     found = endings(now=now, until=until)
-    leaves = [each for each in found if not each.authority]
-    authorities = [each for each in found if each.authority]
-    weeks = _weeks(leaves, today)
+    nodes, clients, authorities = (
+        [each for each in found if each.kind == kind] for kind in (NODES, CLIENTS, AUTHORITIES)
+    )
+    weeks = _weeks([*nodes, *clients], today)
     most = max((sum(week.values()) for week in weeks), default=0)
     return Timeline(
-        near=[_near(at, leaves) for at in range(FAR)],
+        near=[_near(at, nodes, clients) for at in range(FAR)],
         bars=[bar for at, week in enumerate(weeks) for bar in _bar(at, week, most, today)],
         marks=sorted({_x(each.day, today) for each in authorities if each.day >= today}),
-        months=_months_with(months, today, _by_month(leaves), _by_month(authorities)),
+        months=_months_with(months, today, *map(_by_month, (nodes, clients, authorities))),
         most=most,
-        total=sum(each.count for each in leaves),
+        total=sum(each.count for each in nodes),
+        clients=sum(each.count for each in clients),
     )
 
 
@@ -133,11 +149,15 @@ def _months(today: date) -> list[date]:
     return [date(number // 12, number % 12 + 1, 1) for number in numbers]
 
 
-def _near(at: int, found: Sequence[Ending]) -> Near:
-    more = sum(each.count for each in found if each.near == at)
-    count = sum(each.count for each in found if min(at, 1) <= each.near <= at)
+def _near(at: int, nodes: Sequence[Ending], clients: Sequence[Ending]) -> Near:
     value = str(NEAR[at]) if at else "expired"
-    return Near(value, _WORDS[at], _KINDS[at], count, more)
+    return Near(value, _WORDS[at], _KINDS[at], *_counted(at, nodes), *_counted(at, clients))
+
+
+def _counted(at: int, found: Sequence[Ending]) -> tuple[int, int]:
+    """Count what ends within a time, and what of it not within the next shorter one."""
+    more = sum(each.count for each in found if each.near == at)
+    return sum(each.count for each in found if min(at, 1) <= each.near <= at), more
 
 
 def _weeks(found: Iterable[Ending], today: date) -> list[dict[int, int]]:
@@ -173,12 +193,13 @@ def _by_month(found: Iterable[Ending]) -> Counter[date]:
     return counts
 
 
-def _months_with(
-    months: Iterable[date], today: date, leaves: Counter[date], authorities: Counter[date]
-) -> list[Month]:
+def _months_with(months: Iterable[date], today: date, *counted: Counter[date]) -> list[Month]:
     return [
         Month(
-            f"{first:%Y-%m}", first, max(0.0, _x(first, today)), leaves[first], authorities[first]
+            f"{first:%Y-%m}",
+            first,
+            max(0.0, _x(first, today)),
+            *(counts[first] for counts in counted),
         )
         for first in months
     ]
@@ -191,12 +212,14 @@ class Leaf:
     Args:
         seen: What was last seen of it where it is used, with the time.
         other: The fingerprint that was seen instead of its own.
+        renewal: What becomes of it before its end.
     """
 
     certificate: Certificate
     shown: Shown
     seen: Shown
     other: str
+    renewal: RenewalShown | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +239,12 @@ class AuthorityLine:
 def leaf_lines(certificates: Iterable[Certificate], now: datetime) -> list[Leaf]:
     """Return the lines of certificates from `addons.expiry.leaves_listed`."""
     shown = list(certificates)
-    rows = seen_on(each.node_id for each in shown if each.node_id)
-    return [_leaf(each, rows.get(each.node_id or 0), now) for each in shown]
+    nodes = {each.node_id for each in shown if each.node_id}
+    rows, renewals = seen_on(nodes), renewals_of(nodes, now)
+    return [
+        _leaf(each, rows.get(each.node_id or 0), renewals.get(each.node_id or 0), now)
+        for each in shown
+    ]
 
 
 def authority_lines(authorities: Iterable[Authority], now: datetime) -> list[AuthorityLine]:
@@ -238,7 +265,12 @@ def ending_shown(not_after: datetime, now: datetime) -> Shown:
     return Shown(_KINDS[at], _WORDS[at], at=not_after)
 
 
-def _leaf(certificate: Certificate, row: NodeInstallation | None, now: datetime) -> Leaf:
+def _leaf(
+    certificate: Certificate,
+    row: NodeInstallation | None,
+    renewal: Renewal | None,
+    now: datetime,
+) -> Leaf:
     server = certificate.purpose == "server"
     observed = row.observed if row else {}
     found = str(observed.get("fingerprint" if server else "client_fingerprint") or "")
@@ -251,7 +283,13 @@ def _leaf(certificate: Certificate, row: NodeInstallation | None, now: datetime)
         seen, other = Shown(OK if fresh else UNKNOWN, word, at=at), ""
     else:
         seen, other = Shown(BAD, "Another one", at=at), found
-    return Leaf(certificate, ending_shown(certificate.not_after, now), seen, other)
+    return Leaf(
+        certificate,
+        ending_shown(certificate.not_after, now),
+        seen,
+        other,
+        renewal_shown(renewal) if renewal else None,
+    )
 
 
 def _serial(authority: Authority) -> str:

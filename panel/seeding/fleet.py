@@ -30,6 +30,8 @@ BATCH = 250
 _ROWS = 1000
 _ENCRYPTED = 0.85
 """The share of groups with the encryption add-on; all large ones have it."""
+_BY_HAND = 0.1
+"""The share of those whose certificates are not renewed by themselves."""
 _LARGE = 50
 
 
@@ -134,7 +136,7 @@ class _Storage:
         ]
         installations = _stored(
             [
-                Installation(group=group, addon="encryption", spec=SPEC, generation=1)
+                Installation(group=group, addon="encryption", spec=self._spec(), generation=1)
                 for group, _ in chosen
             ]
         )
@@ -145,7 +147,7 @@ class _Storage:
         for installation, (group, nodes) in zip(installations, chosen, strict=True):
             authority = self._authority(group.environment)
             for each in nodes:
-                issued = self.now - self._age()
+                issued = self.now - self._age(renewed=installation.spec["renew"] == "auto")
                 served = certificate(each, authority, issued, self.chance)
                 certificates.append(served)
                 rows.append(observed(each, installation, served, self.now, self.chance))
@@ -166,13 +168,18 @@ class _Storage:
         began = self.now - LIFETIME
         return authority_ensure(environment=environment, key_type=KeyType.EC_P256, now=began).pk
 
-    def _age(self) -> timedelta:
-        """Return since when a certificate serves: a few end soon, fewer have expired."""
+    def _spec(self) -> dict[str, Any]:
+        return SPEC | {"renew": "off" if self.chance.random() < _BY_HAND else "auto"}
+
+    def _age(self, *, renewed: bool) -> timedelta:
+        """Return since when a certificate serves; where none is renewed some end soon, or have."""
+        if renewed:
+            return timedelta(days=self.chance.uniform(1, 240))
         fate = self.chance.random()
         days = self.chance.uniform(1, 330)
-        if fate < 0.02:
-            days = self.chance.uniform(345, 364)
-        elif fate < 0.023:
+        if fate < 0.2:
+            days = self.chance.uniform(335, 364)
+        elif fate < 0.23:
             days = self.chance.uniform(366, 370)
         return timedelta(days=days)
 

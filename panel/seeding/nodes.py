@@ -9,6 +9,7 @@ from typing import Any
 from addons.engine.conditions import Condition, merge
 from addons.health import ending, health_of
 from addons.models import Certificate, Installation, NodeInstallation
+from addons.pki.policy import renewal_due
 from instances.models import Machine, Node, NodeGroup
 from panel.seeding.content import FAULTS, FIREWALLS, SERVERS, SYSTEMS, WRONG
 
@@ -123,6 +124,7 @@ def certificate(of: Node, authority: int, issued: datetime, chance: Random) -> C
         key_type="ec-p256",
         not_before=issued,
         not_after=issued + LIFETIME,
+        renew_at=renewal_due(issued, issued + LIFETIME),
         created_at=issued,
     )
 

@@ -14,13 +14,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from panel.pages.ages import age
-from panel.pages.attention import SOON
 from panel.pages.board import title_of
 from panel.pages.state import Shown, worded
 
 register = template.Library()
 
 _PATHS = re.compile(r"<(?:path|circle|rect|line)\b[^>]*/>")
+_SOON = timedelta(days=21)
+"""How long before its end the day on which something ends is marked."""
 
 
 @lru_cache(maxsize=256)
@@ -93,7 +94,7 @@ def ends(at: datetime | None) -> SafeString:
     if at is None:
         return SafeString("")
     left = at - timezone.now()
-    soon = "bad" if left <= timedelta(0) else "wait" if left <= SOON else ""
+    soon = "bad" if left <= timedelta(0) else "wait" if left <= _SOON else ""
     local = timezone.localtime(at)
     return format_html(
         '<time class="ends num {}" datetime="{}" title="{}">{} <span>{}</span></time>',
@@ -102,6 +103,19 @@ def ends(at: datetime | None) -> SafeString:
         local.strftime("%Y-%m-%d %H:%M:%S %Z"),
         local.strftime("%-d %b %Y"),
         f"{left.days} d left" if left > timedelta(0) else "expired",
+    )
+
+
+@register.simple_tag
+def day(at: datetime) -> SafeString:
+    """Draw the day of something to come, with its hour where that is near."""
+    local = timezone.localtime(at)
+    near = abs(at - timezone.now()) < timedelta(days=3)
+    return format_html(
+        '<time class="num text-nowrap" datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        local.strftime("%-d %b %H:%M" if near else "%-d %b %Y"),
     )
 
 

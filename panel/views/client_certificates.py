@@ -27,7 +27,7 @@ from addons.clients.tables import AllClientsFilter, ClientFilter
 from addons.models import Authority
 from instances.errors import DomainError, NotFound
 from instances.models import Environment
-from panel.pages.clients import client_lines, client_page
+from panel.pages.clients import client_lines, client_page, issued_again
 from panel.pages.expiry import month_choices, timeline
 from panel.recent import require_recent_sign_in
 from panel.views.lists import listed
@@ -83,7 +83,7 @@ def environment_client_issue(request: HttpRequest, environment: str) -> HttpResp
         return redirect("environment-certificates", within.name)
     if first := require_recent_sign_in(request, KEPT):
         return first
-    initial = {name: request.GET[name] for name in KEPT if name in request.GET}
+    initial = _initial(request, within)
     form = ClientCertificateForm(
         request.POST or None, request.FILES or None, initial={"once": uuid4()} | initial
     )
@@ -98,6 +98,15 @@ def environment_client_issue(request: HttpRequest, environment: str) -> HttpResp
             form.remind_of_passphrase()
     context = {"environment": within, "form": form, "authority": authority}
     return render(request, "environments/certificate_issue.html", context)
+
+
+def _initial(request: HttpRequest, environment: Environment) -> dict[str, str]:
+    """Return what the form begins with: of a certificate that is issued again, or typed."""
+    of = request.GET.get("of", "")
+    if of.isdecimal():
+        former = get_object_or_404(client_certificates_of(environment), pk=of)
+        return issued_again(former)
+    return {name: request.GET[name] for name in KEPT if name in request.GET}
 
 
 def _authority(environment: Environment) -> Authority | None:

@@ -113,14 +113,6 @@ def test_an_expired_certificate_is_not_counted_as_verified(world: World, signed_
     assert b"is not as it should be" in response.content
 
 
-def test_a_certificate_that_ends_soon_asks_to_be_renewed(world: World, signed_in: Client) -> None:
-    world.installed(world.group("shop", "cache"), VERIFIED, VERIFIED)
-    NodeInstallation.objects.update(not_after=timezone.now() + timedelta(days=5))
-    matters = signed_in.get("/").context["attention"].matters
-    assert [matter.button for matter in matters] == ["Renew"]
-    assert "2 certificates in shop / cache" in matters[0].what
-
-
 def names(client: Client, address: str) -> list[str]:
     return [line.node.name for line in client.get(address).context["nodes"]]
 

@@ -7,6 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from addons.models import Authority, Certificate, Run
+from addons.pki.policy import renewal_due
 from instances.models import AuditEvent, Machine, Node
 from tests.pages.world import BEFORE, HOST_KEY, PASSWORD, VERIFIED, World
 
@@ -150,5 +151,6 @@ def certificate_for(node: Node) -> Certificate:
         subject=node.name,
         names=["cache.shop.example"],
         fingerprint="5F:A2:90:" + "AB:" * 28 + "7E",
+        renew_at=renewal_due(**times),
         **times,
     )

@@ -25,6 +25,7 @@ from addons.models import (
 )
 from addons.pki.authority import create_authority
 from addons.pki.keys import KeyType
+from addons.pki.policy import renewal_due
 from addons.pki.serial import new_serial
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
@@ -235,7 +236,7 @@ class World:
         """Give a node a certificate in force that ends in so many days."""
         number = Certificate.objects.count() + 1
         now = timezone.now()
-        values = {
+        values: dict[str, Any] = {
             "purpose": "server",
             "state": Certificate.State.SERVING,
             "serial": f"{number:040x}",
@@ -244,7 +245,9 @@ class World:
             "not_before": now,
             "not_after": now + timedelta(days=days),
         }
-        return Certificate.objects.create(authority=authority, node=node, **(values | more))
+        values |= more
+        values.setdefault("renew_at", renewal_due(values["not_before"], values["not_after"]))
+        return Certificate.objects.create(authority=authority, node=node, **values)
 
     def client_certificate(self, environment: Environment, holder: str, **asked: Any) -> Handout:
         """Issue a certificate to a client, as if it had been downloaded."""

@@ -19,6 +19,7 @@ from addons.models import (
     StepRecord,
 )
 from addons.pki.keys import KeyType
+from addons.pki.policy import renewal_due
 from instances.audit import PANEL, audit
 from instances.models import Node, NodeGroup
 from tools.screenshots.cast import Cast
@@ -206,6 +207,7 @@ class Tales:
     def _certificate(
         self, authority: Authority, node: Node, at: datetime, valid: float
     ) -> Certificate:
+        until = at + timedelta(days=valid, minutes=10)
         for purpose in ("client", "server"):
             made = Certificate.objects.create(
                 authority=authority,
@@ -217,7 +219,8 @@ class Tales:
                 names=node.client_addresses,
                 fingerprint=self.cast.fingerprint(),
                 not_before=at,
-                not_after=at + timedelta(days=valid, minutes=10),
+                not_after=until,
+                renew_at=renewal_due(at, until),
             )
         return made
 

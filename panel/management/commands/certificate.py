@@ -47,6 +47,9 @@ class Command(NounCommand):
         issue.add_argument("holder", help="the application or person: the common name")
         issue.add_argument("--days", type=int, default=LIFETIME, help="lifetime, 1 to 3650")
         issue.add_argument("--key-type", choices=list(KeyType), help="ec-p256 unless said")
+        issue.add_argument(
+            "--replaces", metavar="SERIAL", default="", help="the one whose place it takes"
+        )
         how = issue.add_mutually_exclusive_group()
         how.add_argument(
             "--format", choices=[Form.ZIP, Form.PKCS12, Form.PEM], default=Form.ZIP, dest="form"
@@ -107,6 +110,7 @@ def _request(options: Namespace) -> ClientRequest:
         key_type=KeyType(options.key_type or KeyType.EC_P256),
         passphrase=secret,
         csr=read_text(options.csr, "csr") if options.csr else "",
+        replaces=options.replaces,
     )
 
 

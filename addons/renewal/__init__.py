@@ -1,0 +1,1 @@
+"""Renewal: nodes' certificates are issued anew in time, and who does not want that is warned."""
