@@ -425,6 +425,37 @@ def test_certificates_are_re_issued_from_the_terminal(
     assert call("addon", "reissue", "shop", "cache", "encryption", "--yes").status == 1
 
 
+def test_settings_are_changed_where_the_add_on_is_on(
+    call: Call, cache: NodeGroup, worker: list[Work]
+) -> None:
+    words = ("addon", "configure", "shop", "cache", "encryption")
+    nothing = call(*words, "--yes")
+    assert nothing.status
+    assert "--set" in nothing.err
+
+    absent = call(*words, "--set", "plaintext=off", "--yes")
+    assert absent.status == 1
+    assert "is not installed on" in absent.err
+
+    Installation.objects.create(
+        group=cache, addon="encryption", generation=1, spec={"tls_port": 7443}
+    )
+    asked = call(*words, "--set", "plaintext=off")
+    assert asked.status == 2
+    assert "addon plan shop cache encryption --configure" in asked.err
+
+    wrong = call(*words, "--set", "plaintext=perhaps", "--yes")
+    assert wrong.status == 1
+    assert "plaintext" in wrong.err
+
+    worker.append(_end(Run.State.SUCCEEDED, RunNode.State.DONE))
+    found = call(*words, "--set", "plaintext=off", "--yes", "--json").json()
+    assert found["state"] == "succeeded"
+    run = Run.objects.get()
+    assert run.action == "configure"
+    assert (run.spec["plaintext"], run.spec["tls_port"]) == ("off", 7443)
+
+
 def test_what_is_not_installed_is_not_re_issued(call: Call, cache: NodeGroup) -> None:
     said = call("addon", "reissue", "shop", "cache", "encryption", "--yes")
     assert said.status == 1
