@@ -1,5 +1,6 @@
 """Keys, client certificates, other settings on an installed add-on, and an operator's own edits."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,57 @@ def test_other_settings_on_an_installed_add_on_and_then_no_trace(stage: Stage) -
     stage.panel.uninstall("cache")
 
     assert stage.trace(before, but=STAYS_IN_6_2) == {}
+
+
+def _shaken(stage: Stage, name: str, *options: str) -> bool:
+    """Whether openssl, with these options, comes to a session."""
+    place = f"{stage.address(name)}:6380"
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", place, *options],
+        input=b"Q\n",
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    return b"Cipher is (NONE)" not in done.stdout and done.returncode == 0
+
+
+CBC = ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES128-SHA@SECLEVEL=0")
+GCM = ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES128-GCM-SHA256")
+
+
+def test_versions_and_ciphers_are_those_of_the_settings(stage: Stage) -> None:
+    stage.register(*VERSIONS)
+    before = stage.photographs(*VERSIONS)
+    stage.panel.install("cache")
+    assert [_shaken(stage, name, *CBC) for name in VERSIONS] == [False] * len(VERSIONS)
+    assert [_shaken(stage, name, *GCM) for name in VERSIONS] == [True] * len(VERSIONS)
+
+    stage.panel.install("cache", ciphers="server")
+    assert [_shaken(stage, name, *CBC) for name in VERSIONS] == [True] * len(VERSIONS)
+    for name in VERSIONS:
+        assert not shell(stage.lab, name, "grep ^tls-ciphers /etc/redis/redis.conf || true")
+
+    stage.panel.install("cache", tls_minimum="1.3")
+    assert [_shaken(stage, name, *GCM) for name in VERSIONS] == [False] * len(VERSIONS)
+    assert [_shaken(stage, name, "-tls1_3") for name in VERSIONS] == [True] * len(VERSIONS)
+    stage.panel.uninstall("cache")
+    assert stage.trace(before, but=STAYS_IN_6_2) == {}
+
+
+def test_more_names_are_in_each_certificate(stage: Stage) -> None:
+    stage.register("cache")
+    stage.panel.install("cache")
+    first = _served(stage, "cache")
+    stage.panel.install("cache", sans="db.example.org, 192.0.2.7")
+    served = _served(stage, "cache")
+    names = served.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["db.example.org"]
+    addresses = {str(each) for each in names.get_values_for_type(x509.IPAddress)}
+    assert addresses == {stage.address("cache"), "192.0.2.7"}
+    assert served.serial_number != first.serial_number
+    assert unchanged(stage.panel.install("cache"))
+    stage.panel.uninstall("cache")
 
 
 def test_live_and_restart_may_take_turns_and_leave_no_trace(stage: Stage) -> None:
