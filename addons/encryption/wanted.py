@@ -7,7 +7,11 @@ from addons.encryption.binding import bind_wanted, loopback_only
 from addons.encryption.history import History
 from addons.encryption.layout import DEFAULT_DIRECTORY, Layout
 from addons.encryption.spec import AEAD, AUTH_CLIENTS, PROTOCOLS, EncryptionSpec
-from addons.encryption.steps.runtime import LIVE_TLS, SEVERAL_PAIRS
+from addons.encryption.steps.runtime import (
+    LIVE_TLS,
+    SEVERAL_PAIRS,
+    has_what_it_started_with,
+)
 from instances.nodeconf.facts import NodeFacts, ServerFacts
 from instances.nodeconf.firewall import Rule
 from instances.nodeconf.redis_conf import quote_argument
@@ -86,9 +90,7 @@ def wanted_of(
     return Wanted(
         layout=layout,
         directives=directives,
-        live=spec.apply == "live"
-        and can_apply_live(server, runtime)
-        and not _must_stop_listening(server, runtime, directives),
+        live=spec.apply == "live" and _goes_live(server, runtime, directives),
         loopback_only=loopback_only(bind),
         rules=rules_of(spec, prefix=prefix, close=history.plain_port if closes else None),
     )
@@ -111,6 +113,14 @@ def _ports(spec: EncryptionSpec, history: History) -> dict[str, str]:
     if spec.tls_only:
         return {"port": "0", **tls} if history.plain_port else tls
     return {**tls, "port": str(history.plain_port)} if history.closed else tls
+
+
+def _goes_live(server: ServerFacts, runtime: RuntimeFacts, directives: Mapping[str, str]) -> bool:
+    """Say whether the running server takes all of it by CONFIG SET."""
+    if can_apply_live(server, runtime):
+        return not _must_stop_listening(server, runtime, directives)
+    told = runtime.config_refused is None and not server.outdated
+    return told and has_what_it_started_with(runtime.config, directives)
 
 
 def _must_stop_listening(

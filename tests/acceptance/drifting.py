@@ -147,7 +147,15 @@ class Watched:
         return self.stage.panel.installed(self.name)
 
     def repair(self) -> None:
+        """Repair it; nothing of what is tested here needs a restart, on any version."""
+        started = self._started
         succeeded(self.stage.panel.run(self.name, "install", {}))
+        assert self._started == started
+
+    @property
+    def _started(self) -> str:
+        """What tells a start of the server from the next one."""
+        return self.by_hand(f"{_CLI} INFO server | grep run_id")
 
     def uninstall(self) -> None:
         self.stage.panel.uninstall(self.name)

@@ -16,6 +16,8 @@ LIVE_TLS = (6, 2)
 
 _FILES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
 _PORTS = ("port", "tls-port")
+# Before 6.2 the server takes these at its start only (REDIS_FACTS 1).
+_AT_START = ("bind", *_PORTS)
 
 
 class RunningServer:
@@ -94,6 +96,9 @@ class RunningServer:
     ) -> None:
         if node.server.product == "valkey" or node.server.version >= SEVERAL_PAIRS:
             _send(node, [_setting(values)], closing)
+        elif node.server.version < LIVE_TLS:
+            for name in (name for name in values if name not in _AT_START):
+                _set_one(node, (name, values[name]))
         else:
             *pairs, ports = one_by_one(values, node.read_runtime().config)
             for pair in pairs:
@@ -123,6 +128,15 @@ class RunningServer:
                 )
             )
         return f"set once more: {', '.join(left)}"
+
+
+def has_what_it_started_with(now: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    """Say whether all is as wanted that a server before 6.2 cannot change while TLS is on.
+
+    What is left it takes live: who has to show a certificate, protocols, and other certificates at
+    the same paths.
+    """
+    return all(now.get(each) == wanted[each] for each in (*_AT_START, *_FILES) if each in wanted)
 
 
 def one_by_one(wanted: Mapping[str, str], now: Mapping[str, str]) -> list[Mapping[str, str]]:
