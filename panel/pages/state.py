@@ -77,7 +77,7 @@ def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
         return Shown(UNKNOWN, "Not observed", "The settings have changed since.", at)
     if at <= counts_since(now):
         why = "It was as wanted then; nobody has looked since."
-        return Shown(UNKNOWN, f"Seen {age(now - at)}", why, at)
+        return Shown(UNKNOWN, f"Last seen {age(now - at)}", why, at)
     return Shown(OK, "Verified", str(condition["message"]), at)
 
 

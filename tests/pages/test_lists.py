@@ -70,7 +70,7 @@ def test_what_was_good_is_unknown_after_a_few_missed_looks(
         assert [each.kind for each in shown] == seen
         counted = signed_in.get("/").context["counts"]
         assert (counted.verified, counted.bad) == (seen.count("ok"), 1)
-    assert shown[0].word.startswith("Seen ")
+    assert shown[0].word.startswith("Last seen ")
     assert shown[0].at
     found = signed_in.get("/nodes/?encryption=unknown").content.decode()
     assert shown[0].word in found

@@ -152,6 +152,7 @@ def _today(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict[st
         "ChainInvalid",
         "ledger-2: the served certificate was not issued by “Redoubt authority payments-us”.",
     )
+    tales.unseen(groups["payments-us/ledger"].nodes.get(name="ledger-3"), hours=3)
     tales.drift(
         groups["payments-us/ledger"].nodes.get(name="ledger-1"),
         "/etc/redis/redis.conf",

@@ -165,6 +165,10 @@ class Tales:
         row.observed_at, row.health = at, health_of(row.conditions)
         row.save()
 
+    def unseen(self, node: Node, **since: float) -> None:
+        """Tell that nobody has looked at a node for so long."""
+        NodeInstallation.objects.filter(node=node).update(observed_at=NOW - timedelta(**since))
+
     def drift(self, node: Node, place: str, *lines: tuple[str, str]) -> None:
         """Tell that somebody has changed something on a node.
 
