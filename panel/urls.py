@@ -27,6 +27,7 @@ from panel.views import (
     runs,
     search,
     watching,
+    windows,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -67,6 +68,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "environments/<slug:environment>/-/certificates/<int:pk>/",
         client_certificates.environment_client,
         name="environment-certificate",
+    ),
+    path(
+        "environments/<slug:environment>/-/windows/",
+        windows.environment_windows,
+        name="environment-windows",
+    ),
+    path(
+        "environments/<slug:environment>/-/windows/<int:pk>/remove/",
+        windows.environment_window_remove,
+        name="environment-window-remove",
     ),
     path("environments/<slug:environment>/<slug:name>/", groups.group, name="group"),
     path(

@@ -95,7 +95,7 @@ class NounCommand(PanelCommand):
 class Verbs:
     """The sub-commands of a noun."""
 
-    def __init__(self, parser: CommandParser) -> None:
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._added = parser.add_subparsers(required=True, metavar="VERB", dest="verb")
 
     def add(self, name: str, act: Act, about: str) -> argparse.ArgumentParser:
@@ -105,6 +105,10 @@ class Verbs:
         )
         parser.set_defaults(act=act)
         return parser
+
+    def nest(self, name: str, about: str) -> "Verbs":
+        """Add a noun below this one, and return its verbs."""
+        return Verbs(self._added.add_parser(name, help=about, description=about))
 
 
 def terminal_actor() -> Actor:

@@ -68,13 +68,13 @@ def renewal_shown(renewal: Renewal) -> RenewalShown:
 
 def in_window(window: Window) -> str:
     """Say in which window something begins."""
-    return f"in the window {window_words(window)}"
+    on = "" if window.days == "every day" else "on "
+    return f"in the window {on}{window_words(window)}"
 
 
 def window_words(window: Window) -> str:
-    """Say when a window opens: ``on Sunday 02:00 Europe/Berlin``."""
-    on = "" if window.days == "every day" else "on "
-    return f"{on}{window.days} {window.start:%H:%M} {window.zone.key}"
+    """Say when a window opens: ``Sunday 02:00 Europe/Berlin``."""
+    return f"{window.days} {window.start:%H:%M} {window.zone.key}"
 
 
 def foremost(renewals: Mapping[int, Renewal]) -> tuple[int, Renewal] | None:

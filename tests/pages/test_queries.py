@@ -68,6 +68,7 @@ PAGES = [
     "/environments/env-0/-/certificates/",
     "/environments/env-0/-/certificates/issue/",
     "/environments/env-0/-/certificates/{client}/",
+    "/environments/env-0/-/windows/",
     "/environments/env-0/-/archive/",
     "/environments/env-0/cache/archive/",
     "/nodes/{node}/archive/",

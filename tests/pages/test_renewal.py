@@ -1,6 +1,6 @@
 """What pages say of renewals, of what ends, and of the windows in which work begins."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import pytest
 from django.db import connection
@@ -11,7 +11,9 @@ from django.utils import timezone
 from addons.models import Authority, Certificate, Installation, Run, RunNode
 from addons.pki.policy import renewal_due
 from addons.renewal.endings import endings_tick
-from instances.models import Node, NodeGroup
+from instances.audit import Actor
+from instances.models import AuditEvent, Environment, Node, NodeGroup
+from instances.services import environment_remove, group_remove, window_add
 from panel.pages.attention import Matter, attention
 from tests.pages.world import SPEC, VERIFIED, World
 
@@ -231,3 +233,71 @@ def count(client: Client, address: str) -> int:
     with CaptureQueriesContext(connection) as queries:
         client.get(address)
     return len(queries)
+
+
+WINDOWS = "/environments/shop/-/windows/"
+
+
+def test_a_window_is_added_shown_and_taken_away(signed_in: Client, cache: NodeGroup) -> None:
+    assert "None is set" in page(signed_in, WINDOWS)
+    typed = {"weekdays": ["5", "6"], "start": "02:00", "hours": "3", "zone": "Europe/Berlin"}
+    signed_in.post(WINDOWS, typed)
+    window = cache.environment.windows.get()
+    assert (window.weekdays, window.hours, window.zone) == ([5, 6], 3, "Europe/Berlin")
+    text = page(signed_in, WINDOWS)
+    assert "Saturday and Sunday</span>" in text
+    for address in (CARD, "/certificates/"):
+        where = "in the window on Saturday and Sunday 02:00 Europe/Berlin"
+        assert where in page(signed_in, address)
+    signed_in.post(f"{WINDOWS}{window.pk}/remove/")
+    assert not cache.environment.windows.exists()
+    verbs = AuditEvent.objects.filter(verb__startswith="window.").order_by("pk")
+    assert [each.verb for each in verbs] == ["window.add", "window.remove"]
+    assert verbs[0].actor_name == "ada"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("weekdays", ""), ("start", "25:00"), ("hours", "25"), ("hours", "0"), ("zone", "Mars/Base")],
+)
+def test_what_is_wrong_with_a_window_is_said_at_its_field(
+    signed_in: Client, cache: NodeGroup, field: str, value: str
+) -> None:
+    typed: dict[str, object] = {"weekdays": ["6"], "start": "02:00", "hours": "3", "zone": "UTC"}
+    typed[field] = value
+    form = signed_in.post(WINDOWS, typed).context["form"]
+    assert list(form.errors) == [field]
+    assert not cache.environment.windows.exists()
+
+
+def test_a_certificate_that_would_end_before_the_window_is_said_to_be_renewed_outside(
+    signed_in: Client, cache: NodeGroup
+) -> None:
+    age(cache, 363)
+    opened = timezone.now() - 1 * DAY
+    window_add(
+        actor=Actor(None, "ada", "test"),
+        environment=cache.environment,
+        weekdays=[opened.weekday()],
+        start=opened.time(),
+        hours=1,
+        zone="UTC",
+    )
+    for address in (CARD, "/certificates/"):
+        assert "outside the maintenance windows: it would end before" in page(signed_in, address)
+
+
+def test_an_environment_with_windows_can_be_removed(world: World) -> None:
+    group = world.group("idle", "cache", nodes=0)
+    window_add(
+        actor=world.actor,
+        environment=group.environment,
+        weekdays=[6],
+        start=time(2),
+        hours=1,
+        zone="UTC",
+    )
+    environment = group.environment
+    group_remove(actor=world.actor, group=group)
+    environment_remove(actor=world.actor, environment=environment)
+    assert not Environment.objects.filter(name="idle").exists()

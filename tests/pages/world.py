@@ -381,6 +381,7 @@ class World:
             "clients": "/certificates/clients/",
             "clients nothing": "/certificates/clients/?q=nowhere",
             "environment clients": "/environments/shop/-/certificates/",
+            "windows": "/environments/shop/-/windows/",
             "client issue": "/environments/shop/-/certificates/issue/?holder=billing&form=pkcs12",
             "reauthenticate": "/account/reauthenticate/?next=/",
             "environment archive": "/environments/shop/-/archive/",

@@ -140,6 +140,9 @@ def _environments() -> list[Shot]:
         Shot("environment-certificates-early", "/environments/internal/-/certificates/"),
         Shot("client-certificate-issue", f"{shop}-/certificates/issue/", _confirm),
         Shot("client-certificate-issue-errors", f"{shop}-/certificates/issue/", _send()),
+        Shot("environment-windows", f"{shop}-/windows/"),
+        Shot("environment-windows-none", "/environments/internal/-/windows/"),
+        Shot("environment-windows-errors", f"{shop}-/windows/", _send()),
         Shot("no-authority", "/environments/internal/-/root.crt"),
         Shot("group-add", f"{shop}-/add/"),
     ]
