@@ -140,11 +140,15 @@ def test_the_list_is_for_people_and_for_programs(
 ) -> None:
     Environment.objects.create(name="other")
     call("certificate", "issue", "shop", "billing", "--out", str(tmp_path / "a.zip"))
-    (row,) = call("certificate", "list", "--json").json()
+    (row,) = call("certificate", "list", "--of", "clients", "--json").json()
     record = Certificate.objects.get()
     assert (row["holder"], row["environments"]) == ("billing", "shop")
     assert (row["serial"], row["form"]) == (record.serial, "zip")
     assert call("certificate", "list", "other", "--json").json() == []
-    said = call("certificate", "list", "shop").out
+    said = call("certificate", "list", "shop", "--of", "clients").out
     assert "HOLDER" in said
     assert record.serial in said
+    said = call("certificate", "list", "shop").out
+    assert "RENEWAL" in said
+    assert "By its holder" in said
+    assert "authorities" in said

@@ -10,16 +10,13 @@ from django.utils import timezone
 
 from addons.clients.handout import LIFETIME, ClientRequest, Form, Handout, file_name
 from addons.clients.issue import client_certificate_downloaded, client_certificate_issue
-from addons.clients.selectors import (
-    client_certificates,
-    client_certificates_of,
-    environments_opened,
-)
+from addons.expiry import CLIENTS
 from addons.models import Certificate
 from addons.pki.client_bundle import FILES, SIGNED_FILES
 from addons.pki.keys import KeyType
 from instances.secret import Secret
 from instances.selectors import environment_named
+from panel.management.certificate_rows import CLIENT_COLUMNS, COLUMNS, SORTS, certificate_rows
 from panel.management.new_files import new_files
 from panel.management.passphrase import add_passphrase_file, read_passphrase
 from panel.management.terminal import (
@@ -31,14 +28,13 @@ from panel.management.terminal import (
     terminal_actor,
 )
 
-_SHOWN = ("holder", "environments", "ends", "form", "by", "downloaded", "serial")
 _UNPACKED = {Form.ZIP: FILES, Form.CSR: SIGNED_FILES}
 
 
 class Command(NounCommand):
-    """Certificates of clients."""
+    """Certificates."""
 
-    help = "Issue certificates to clients, and list them. Keys are not kept."
+    help = "Issue certificates to clients, and list those of nodes, clients and authorities."
 
     def add_verbs(self, verbs: Verbs) -> None:
         """Declare issue and list."""
@@ -62,8 +58,10 @@ class Command(NounCommand):
             help="a directory (there, or ending in /) gets the files of an archive unpacked",
         )
         add_passphrase_file(issue)
-        listed = verbs.add("list", self._list, "list the certificates of clients")
+        says = "list certificates, with their ends and renewals"
+        listed = verbs.add("list", self._list, says)
         listed.add_argument("environment", nargs="?", default="")
+        listed.add_argument("--of", choices=SORTS, help="only these; all unless said")
         listed.add_argument("--json", action="store_true")
 
     def _issue(self, options: Namespace) -> None:
@@ -85,15 +83,15 @@ class Command(NounCommand):
         self.stderr.write(_told(handout.certificate), self.style.NOTICE)
 
     def _list(self, options: Namespace) -> None:
-        found = client_certificates()
-        if options.environment:
-            found = client_certificates_of(environment_named(options.environment))
-        rows = [_row(each) for each in found.order_by("-pk")]
+        environment = environment_named(options.environment) if options.environment else None
+        sorts = [options.of] if options.of else SORTS
+        rows = certificate_rows(environment, sorts, timezone.now())
         if options.json:
             self.print_json(rows)
-        else:
-            lines = [tuple(str(row[name]) for name in _SHOWN) for row in rows]
-            self.console.print(table(*map(str.upper, _SHOWN), rows=lines))
+            return
+        columns = CLIENT_COLUMNS if options.of == CLIENTS else COLUMNS
+        lines = [tuple(str(row[name]) for name in columns) for row in rows]
+        self.console.print(table(*map(str.upper, columns), rows=lines))
 
 
 def _request(options: Namespace) -> ClientRequest:
@@ -133,17 +131,3 @@ def _contents(handout: Handout, count: int) -> list[bytes]:
 def _told(certificate: Certificate) -> str:
     kept = "" if certificate.form == Form.CSR else " Its key is there and nowhere else."
     return f"{certificate.holder} holds it until {certificate.not_after:%Y-%m-%d}.{kept}"
-
-
-def _row(certificate: Certificate) -> dict[str, object]:
-    at = certificate.downloaded_at
-    return {
-        "holder": certificate.holder,
-        "environments": " ".join(each.name for each in environments_opened(certificate)),
-        "ends": certificate.not_after.isoformat(timespec="seconds"),
-        "form": certificate.form,
-        "by": certificate.issued_by,
-        "downloaded": at.isoformat(timespec="seconds") if at else None,
-        "serial": certificate.serial,
-        "fingerprint": certificate.fingerprint,
-    }
