@@ -146,11 +146,12 @@ def _ending(ending: Ending) -> Matter:
 
 def _of_nodes(ending: Ending, shown: Shown, day: str) -> Matter:
     whose = "A node" if ending.count == 1 else f"{ending.count} nodes"
+    what = f"its certificate {_ends(ending)}" if ending.count == 1 else _their(ending)
     place = [ending.environment, ending.name]
     renewal = "Renewal is off." if ending.off else "It could not be renewed by itself."
     return Matter(
         shown=shown,
-        what=f"{whose} in {' / '.join(place)}: the certificate {_ends(ending)}",
+        what=f"{whose} in {' / '.join(place)}: {what}",
         why=f"{_on(ending, first=ending.count > 1)} {day}. {renewal}",
         button="Re-issue",
         url=reverse("group-act", args=[*place, ENCRYPTION, REISSUE]),
@@ -177,6 +178,11 @@ def _stage(days: int) -> tuple[str, str]:
 
 def _ends(ending: Ending) -> str:
     return f"ends within {ending.days} days" if ending.days else "has expired"
+
+
+def _their(ending: Ending) -> str:
+    how = f"end within {ending.days} days" if ending.days else "have expired"
+    return f"their certificates {how}"
 
 
 def _on(ending: Ending, *, first: bool = False) -> str:

@@ -46,7 +46,7 @@ _SAYS: Mapping[Way, tuple[str, str]] = {
     Way.PLANNED: (OK, "Renews by itself about"),
     Way.UNDER_WAY: (RUN, "Waits for the end of run"),
     Way.HELD: (WAIT, "Waits until somebody confirms or discards run"),
-    Way.STUCK: (BAD, "Renewal waits: resolve the stuck run"),
+    Way.STUCK: (BAD, "Renewal waits for stuck run"),
     Way.FAILED: (BAD, "Renewal failed, next try about"),
     Way.UNREACHED: (BAD, "Renewal is due, and waits for the node to answer"),
     Way.OFF: (UNKNOWN, "Renewal is off"),

@@ -45,6 +45,7 @@ NOT_PAGES = {
     "bundle-stop": "acts, by POST",
     "bundle-repeat": "acts, by POST",
     "group-act": "acts, by POST",
+    "environment-window-remove": "acts, by POST",
     "group-host-keys-confirm": "acts, by POST",
     "archived-restore": "acts, by POST",
     "node-look": "acts, by POST",

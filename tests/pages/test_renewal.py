@@ -113,7 +113,7 @@ def test_card_and_list_say_that_it_failed_and_when_it_is_tried_again(
     failed(world, cache, Run.State.REFUSED, "cache-2")
     for address in (CARD, "/certificates/"):
         text = page(signed_in, address)
-        assert "Renewal failed, next try about <time" in text
+        assert "Renewal failed, next try about</span> <time" in text
         assert "cache-2: no route to host" in text
         assert "Renews by itself about" in text, "the other node"
 

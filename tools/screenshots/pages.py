@@ -158,6 +158,8 @@ def _groups() -> list[Shot]:
         Shot("group-addons-wrong", "/environments/payments-us/ledger/addons/"),
         Shot("group-addons-drift", "/environments/payments-us/ledger/addons/", _differs),
         Shot("group-addons-stuck", "/environments/payments-us/limits/addons/"),
+        Shot("group-addons-renewal", "/environments/search-staging/locks/addons/"),
+        Shot("group-addons-off", "/environments/payments-eu/ledger/addons/"),
         Shot("group-addons-none", "/environments/internal/legacy/addons/"),
         Shot("group-connect", f"{shop}/sessions/connect/"),
         Shot("group-connect-plain", "/environments/internal/metrics/connect/"),

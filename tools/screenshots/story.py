@@ -12,6 +12,7 @@ from instances.models import Environment, Machine, Node, NodeGroup
 from tools.screenshots.cast import Cast
 from tools.screenshots.day import NOW
 from tools.screenshots.plaintext import plaintext_tell
+from tools.screenshots.renewals import renewals_tell
 from tools.screenshots.tales import Said, Tales, half_way, put_back
 from tools.screenshots.texts import installed
 
@@ -39,6 +40,7 @@ def story_tell(cast: Cast) -> Mapping[str, str]:
     _archived(cast)
     client = _clients(cast)
     nodes = _nodes(cast, groups)
+    runs |= renewals_tell(cast, tales, groups)
     pages = {f"run {name}": str(run.pk) for name, run in runs.items()} | nodes
     pages["client certificate"] = str(client.pk)
     return pages | {f"together {name}": str(bundle) for name, bundle in BUNDLES.items()}
@@ -80,7 +82,7 @@ def _long_ago(cast: Cast, tales: Tales, groups: Mapping[str, NodeGroup]) -> dict
     install(groups["payments-us/ledger"], days=152, by="grace")
     install(groups["payments-us/limits"], days=151, by="grace")
     install(groups["shop-production/queue"], days=88, by="ada")
-    install(groups["search-staging/locks"], days=41, by="linus", valid=90)
+    install(groups["search-staging/locks"], days=60.2, by="linus", valid=90)
     loading = _failure("locks-1", "verify", "NoPong", "PING over TLS was answered with: LOADING")
     with cast.ago(days=20):
         told: dict[str, Said] = {
