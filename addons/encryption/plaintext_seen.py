@@ -16,6 +16,8 @@ from instances.models import Node, NodeGroup
 Place = NodeGroup | Node
 
 SLUG = "encryption"
+_AT_ONCE = 5000
+"""Addresses in one query: SQLite takes no more than some ten thousand values."""
 _OPEN = Q(node__plain_port__port__gt=0)
 _THERE = Q(last_seen=F("node__plain_port__sampled_at"))
 
@@ -156,10 +158,12 @@ def addresses_of(place: Place, since: datetime) -> QuerySet[Any, Any]:
 def callers_of(place: Place, since: datetime, found: Iterable[Mapping[str, Any]]) -> list[Caller]:
     """Return a page of `addresses_of` with names, users and nodes, in the order it has."""
     shown = list(found)
-    rows = _seen(place, since).filter(address__in=[each["address"] for each in shown])
+    rows = _seen(place, since).select_related("node").order_by("-last_seen", "node__name")
     by_address: dict[str, list[PlaintextClient]] = defaultdict(list)
-    for row in rows.select_related("node").order_by("-last_seen", "node__name"):
-        by_address[row.address].append(row)
+    for first in range(0, len(shown), _AT_ONCE):
+        some = [each["address"] for each in shown[first : first + _AT_ONCE]]
+        for row in rows.filter(address__in=some):
+            by_address[row.address].append(row)
     return [_caller(each, by_address[each["address"]]) for each in shown]
 
 

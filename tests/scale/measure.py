@@ -69,6 +69,7 @@ def addresses(name: str) -> dict[str, str]:
                 ("nodes", ""),
                 ("add-ons", "addons/"),
                 ("connect", "connect/"),
+                ("plaintext", "plaintext/"),
                 ("runs", "runs/"),
             )
         }
