@@ -114,11 +114,11 @@ def test_what_failed_is_retried_and_its_report_holds_no_password(
     occupy(lab, "three", 6390)
     sign_in(page)
     ask_for_both(page, 6390)
-    page.get_by_role("button", name=re.compile(r"^Install on \d groups?$")).click(timeout=40_000)
+    page.get_by_role("button", name="Apply on 1 group").click(timeout=40_000)
     expect(page.get_by_role("button", name="Retry on 1 group")).to_be_visible(timeout=60_000)
     lab.exec("three", ["systemctl", "stop", "taken"])
     page.get_by_role("button", name="Retry on 1 group").click()
-    page.get_by_role("button", name="Install on 1 node").click(timeout=40_000)
+    page.get_by_role("button", name="Apply on 1 node").click(timeout=40_000)
     expect(page.get_by_text("verified from the panel").first).to_be_visible(timeout=60_000)
     ca = authority(panel)
     assert tls_ping(hosts["three"].address, ca, 6390) == b"+PONG\r\n"
