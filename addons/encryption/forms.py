@@ -45,6 +45,15 @@ class EncryptionForm(SettingsForm):
         ],
         initial=_DEFAULT.tls_auth_clients,
     )
+    tls_replication = forms.ChoiceField(
+        label="Replication",
+        choices=[
+            ("off", "As it is"),
+            ("on", "Over TLS: replicas follow on the TLS port"),
+        ],
+        initial=_DEFAULT.tls_replication,
+        help_text="Once every node of the group speaks TLS. By a partial resync from Redis 6.2 on.",
+    )
     tls_minimum = forms.ChoiceField(
         label="TLS versions",
         choices=[("1.2", "1.2 and 1.3"), ("1.3", "1.3 alone")],

@@ -20,6 +20,7 @@ class History:
         plain_port: The port for plaintext, open or closed since; 0 where there was none.
         closed: Whether the add-on has closed it.
         exposed: Whether the add-on lets other machines reach it: it was bound to loopback.
+        link_moved: Whether the add-on has set tls-replication.
         ciphers: Of TLS 1.2, as they were set; None where the add-on has not changed them.
     """
 
@@ -27,6 +28,7 @@ class History:
     closed: bool = False
     exposed: bool = False
     ciphers: str | None = None
+    link_moved: bool = False
 
 
 def history_of(session: NodeSession) -> History:
@@ -41,6 +43,7 @@ def history_of(session: NodeSession) -> History:
         closed=bool(ports),
         exposed=closed_outside(session) or any(map(loopback_only, bound)),
         ciphers=ciphers[0] if ciphers else None,
+        link_moved=any("tls-replication" in values for values in recorded),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from addons.encryption.history import History
+from addons.encryption.links import is_replica, plain_links
 from addons.encryption.plaintext import plain_sample
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import (
@@ -70,6 +71,7 @@ def install_obstacles(
         )
     if not wanted.live:
         yield from _no_unit(node, spec)
+        yield from _forgets_primary(node)
     if server.tls_supported is False:
         yield Reason(
             "NoTls",
@@ -78,7 +80,7 @@ def install_obstacles(
             "Install a build with TLS, such as the distribution's.",
         )
     yield from _taken(node, spec, history, ours=ours)
-    yield from _needs_plaintext(node, spec, history)
+    yield from plain_links(node, spec, history)
     yield from _shadowed(node, wanted)
     if not server.config.directory_writable:
         yield Reason(
@@ -97,23 +99,6 @@ def install_obstacles(
             "ProtectedMode",
             f"{node.name}: protected mode answers -DENIED to other machines, over TLS too.",
             "Set a password on the server, or choose protected_mode=no.",
-        )
-
-
-def _needs_plaintext(node: NodeSession, spec: EncryptionSpec, history: History) -> Iterator[Reason]:
-    """Yield why the plain port cannot be closed: servers still speak plaintext to each other."""
-    info = node.runtime.info
-    links = {
-        "it is a replica": info.get("role") == "slave",
-        "replicas follow it": info.get("connected_slaves", "0") != "0",
-        "it is part of a cluster": info.get("cluster_enabled") == "1",
-    }
-    why = next((said for said, so in links.items() if so), None)
-    if spec.tls_only and history.plain_port and why:
-        yield Reason(
-            "PlainLinks",
-            f"{node.name}: {why}, over the plain port; Redoubt cannot move such links to TLS yet.",
-            "Keep the plain port: plaintext=keep.",
         )
 
 
@@ -194,6 +179,18 @@ def no_unit(
             f"{node.name}: {why}, and no systemd unit starts this server, so Redoubt cannot "
             "restart it.",
             next_step,
+        )
+
+
+def _forgets_primary(node: NodeSession) -> Iterator[Reason]:
+    """Yield an obstacle where a restart would turn a replica into a primary without data."""
+    if is_replica(node) and node.server.primary is None:
+        host = node.runtime.info.get("master_host", "")
+        yield Reason(
+            "ForgetsPrimary",
+            f"{node.name}: it follows {host} without a replicaof line in its file, so after a "
+            "restart it would follow nobody.",
+            "Write replicaof into its file first.",
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from addons.encryption.adopt import observe
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
+from addons.encryption.links import link_proof
 from addons.encryption.observing import observed
 from addons.encryption.probe import plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
@@ -47,6 +48,7 @@ class EncryptionPlan:
         after: How it does when the run has succeeded.
         tls_port: The port that is closed where it does not.
         plain_port: The port that answers in plaintext then; 0 for none.
+        rank: When the node has its turn among those of its group.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -59,6 +61,7 @@ class EncryptionPlan:
     after: Served | None
     tls_port: int
     plain_port: int
+    rank: int = 0
 
     @property
     def obstacles(self) -> Sequence[Reason]:
@@ -89,7 +92,8 @@ class EncryptionPlan:
                 local=served.local,
                 plain_port=served.plain_port,
             )
-            return seen.sentences(self.issuer.facts.common_name), seen.as_json()
+            links = link_proof(node, served.spec)
+            return [*seen.sentences(self.issuer.facts.common_name), *links], seen.as_json()
         said = plaintext_of(node, self.plain_port, closed=False)
         if self.tls_port != self.plain_port and not tls_closed(node, self.tls_port):
             raise StepFailed(
@@ -122,6 +126,7 @@ class AdoptionPlan:
     port: int
     issuer: Issuer
     steps: Sequence[Step[NodeSession]] = ()
+    rank: int = 0
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
         """Look at what is served; its authority is not ours, so its chain is not judged."""
@@ -144,6 +149,7 @@ class ForgetPlan:
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
     steps: Sequence[Step[NodeSession]] = ()
+    rank: int = 0
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
         """There is nothing to prove."""

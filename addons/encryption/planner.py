@@ -8,6 +8,13 @@ from addons.encryption.binding import loopback_only
 from addons.encryption.history import History, closed_outside, former_values, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
+from addons.encryption.links import (
+    former_link_port,
+    is_replica,
+    link_obstacles,
+    link_port,
+    rank,
+)
 from addons.encryption.obstacles import (
     install_obstacles,
     install_warnings,
@@ -25,6 +32,7 @@ from addons.encryption.steps.configuration import (
 )
 from addons.encryption.steps.firewall import FirewallRules, stored_rule
 from addons.encryption.steps.leftover import LeftoverSessions
+from addons.encryption.steps.link import ReplicationLink
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
 from addons.encryption.wanted import (
@@ -79,7 +87,10 @@ class InstallPlanner:
         certificates = self._certificates(session, wanted)
         return EncryptionPlan(
             steps=self._steps(session, wanted, firewall, certificates, history),
-            found=tuple(install_obstacles(session, self.spec, wanted, history, ours=ours)),
+            found=(
+                *install_obstacles(session, self.spec, wanted, history, ours=ours),
+                *link_obstacles(session, self.spec, self.former, self.issuer),
+            ),
             known=tuple(install_warnings(session, self.spec, wanted, history)),
             firewall=firewall,
             certificates=certificates,
@@ -88,6 +99,7 @@ class InstallPlanner:
             after=Served(self.spec, wanted.layout, wanted.loopback_only, history.plain_port),
             tls_port=self.spec.tls_port,
             plain_port=history.plain_port,
+            rank=rank(session, self.former, self.spec),
         )
 
     @staticmethod
@@ -116,8 +128,10 @@ class InstallPlanner:
         certificates: IssueCertificates,
         history: History,
     ) -> Sequence[Step[NodeSession]]:
+        link = link_port(session, self.spec, history)
+        lines = {**wanted.lines, **_primary_line(session, link)}
         configuration = ConfigurationFile(
-            install_directives(wanted.lines, session.server),
+            install_directives(lines, session.server),
             back=lambda before: restore_directives(before["baseline"]),
         )
         moved = self._moved_away(session, wanted)
@@ -130,7 +144,8 @@ class InstallPlanner:
                 port=history.plain_port if self.spec.tls_only else 0, tls_port=self.spec.tls_port
             )
             running = RunningServer(wanted.directives, certificates=certificates, leftover=leftover)
-            return (certificates, *early, running, configuration, *late, *moved, leftover)
+            links = (ReplicationLink(link),) if link else ()
+            return (certificates, *early, running, *links, configuration, *late, *moved, leftover)
         restart = Restart(
             wanted.directives,
             tls_port=self.spec.tls_port,
@@ -190,6 +205,7 @@ class UninstallPlanner:
             after=None,
             tls_port=self.former.tls_port,
             plain_port=plain,
+            rank=rank(session, self.former),
         )
 
     def _steps(
@@ -208,7 +224,9 @@ class UninstallPlanner:
         can = can_apply_live(session.server, session.runtime)
         if _goes_live(session, wish=self.spec.apply == "live" and can):
             values = dict(reversed(former.items()))
-            return (RunningServer(values), configuration, firewall, certificates)
+            moved = history_of(session).link_moved and is_replica(session)
+            links = (ReplicationLink(former_link_port(session)),) if moved else ()
+            return (RunningServer(values), *links, configuration, firewall, certificates)
         plain = history_of(session).plain_port
         restart = Restart(former, tls_port=self.former.tls_port, plain_port=plain)
         return (configuration, restart, firewall, certificates)
@@ -216,6 +234,12 @@ class UninstallPlanner:
     def _configuration(self, session: NodeSession) -> Rewrite:
         file = session.brief.baseline.get("configuration", {}).get("baseline", EMPTY_BASELINE)
         return restore_directives(file, accepted=_installed_lines(session, self.former))
+
+
+def _primary_line(session: NodeSession, port: int) -> dict[str, str | None]:
+    """Return the line that names a replica's primary, where its file has one."""
+    primary = session.server.primary
+    return {"replicaof": f"{primary[0]} {port}"} if primary and port else {}
 
 
 def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:

@@ -35,6 +35,7 @@ class EncryptionSpec:
     Args:
         tls_port: The port for TLS: beside the plain one, or its own number where that is closed.
         plaintext: ``keep`` the plain port, or switch it ``off``: TLS only.
+        tls_replication: Whether replicas follow their primary over TLS: ``on`` or ``off``.
         tls_auth_clients: Whether clients present a certificate: ``no``, ``optional``, ``required``.
         tls_minimum: The oldest TLS version: ``1.2`` or ``1.3``.
         ciphers: Of TLS 1.2: ``aead``, the ``server``'s own choice, or a list as OpenSSL has it.
@@ -52,6 +53,7 @@ class EncryptionSpec:
 
     tls_port: int = 6380
     plaintext: str = "keep"
+    tls_replication: str = "off"
     tls_auth_clients: str = "optional"
     tls_minimum: str = "1.2"
     ciphers: str = "aead"
@@ -78,6 +80,11 @@ class EncryptionSpec:
         return cls(**values | {name: tuple(values.get(name, ())) for name in _LISTS})
 
     @property
+    def replicates_over_tls(self) -> bool:
+        """Whether replicas follow over TLS."""
+        return self.tls_replication == "on"
+
+    @property
     def tls_only(self) -> bool:
         """Whether the plain port is closed."""
         return self.plaintext == "off"
@@ -87,6 +94,7 @@ _LISTS = ("networks", "sans")
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "tls_auth_clients": tuple(AUTH_CLIENTS),
     "plaintext": ("keep", "off"),
+    "tls_replication": ("off", "on"),
     "tls_minimum": tuple(PROTOCOLS),
     "bind": ("keep", "node"),
     "protected_mode": ("keep", "no"),

@@ -74,6 +74,7 @@ def wanted_of(
         "tls-auth-clients": AUTH_CLIENTS[spec.tls_auth_clients],
         "tls-protocols": PROTOCOLS[spec.tls_minimum],
         **_ciphers(spec, history),
+        **_replication(spec, history),
         **_ports(spec, history),
     }
     if bind != server.bind:
@@ -101,6 +102,13 @@ def _ciphers(spec: EncryptionSpec, history: History) -> dict[str, str]:
     if spec.ciphers != "server":
         return {"tls-ciphers": AEAD if spec.ciphers == "aead" else spec.ciphers}
     return {} if history.ciphers is None else {"tls-ciphers": history.ciphers}
+
+
+def _replication(spec: EncryptionSpec, history: History) -> dict[str, str]:
+    """Return how links to a primary are made: on a primary too, for it may become a replica."""
+    if spec.replicates_over_tls:
+        return {"tls-replication": "yes"}
+    return {"tls-replication": "no"} if history.link_moved else {}
 
 
 def _ports(spec: EncryptionSpec, history: History) -> dict[str, str]:

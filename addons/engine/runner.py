@@ -184,7 +184,13 @@ class Runner(Generic[N]):
     # Forward.
 
     def _roll(self, nodes: Sequence[_Node[N]]) -> bool:
-        return all(all(_parallel(self._change, wave)) for wave in self.rollout.waves(nodes))
+        ranks = sorted({node.plan.rank for node in nodes})
+        ranked = ([node for node in nodes if node.plan.rank == rank] for rank in ranks)
+        return all(
+            all(_parallel(self._change, wave))
+            for equals in ranked
+            for wave in self.rollout.waves(equals)
+        )
 
     def _change(self, node: _Node[N]) -> bool:
         done = all(self._guarded(node, step.key, step, self._apply) for step in node.plan.steps)

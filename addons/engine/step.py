@@ -99,6 +99,10 @@ class Plan(Protocol[N_contra]):
         """The steps in the order of their application."""
 
     @property
+    def rank(self) -> int:
+        """When the node has its turn: those of a lower rank are changed, and proven, first."""
+
+    @property
     def warnings(self) -> Sequence[Reason]:
         """What a person should know before confirming."""
 

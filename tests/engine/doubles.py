@@ -86,6 +86,7 @@ class ValuePlan:
     steps: Sequence[SetValue]
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
+    rank: int = 0
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         node.world.pass_by(node.node, "probe", goal.value)

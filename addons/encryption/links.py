@@ -1,0 +1,166 @@
+"""Links between servers: what has to be so before they move to TLS, or the plain port closes."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from addons.encryption.history import History
+from addons.encryption.issuer import Issuer
+from addons.encryption.plaintext import plain_sample
+from addons.encryption.spec import EncryptionSpec
+from addons.engine.step import State, StepFailed
+from addons.session import NodeSession
+from instances.nodeconf.client_list import Kind
+from instances.reason import Reason
+from instances.remote.errors import RemoteError
+from instances.remote.tls_probe import probe_tls
+
+_TIMEOUT = 5.0
+_SENTINEL = "sentinel-"
+
+
+def is_replica(node: NodeSession) -> bool:
+    """Say whether the running server follows another one."""
+    return node.runtime.info.get("role") == "slave"
+
+
+def link_port(node: NodeSession, spec: EncryptionSpec, history: History) -> int:
+    """Return the port on which a replica is to follow its primary; 0 where it stays as it is.
+
+    The settings are those of a whole group, so the primary's TLS port is the replica's own.
+    """
+    if not is_replica(node):
+        return 0
+    if spec.replicates_over_tls:
+        return spec.tls_port
+    return former_link_port(node) if history.link_moved else 0
+
+
+def former_link_port(node: NodeSession) -> int:
+    """Return the port on which a replica followed before the add-on moved it; 0 for unknown."""
+    recorded: list[State] = [
+        state
+        for states in (node.brief.baseline, node.brief.begun)
+        if (state := states.get("link")) is not None
+    ]
+    return int(recorded[0]["port"]) if recorded else 0
+
+
+def rank(node: NodeSession, *specs: EncryptionSpec | None) -> int:
+    """Return when a node has its turn: those of a lower rank go first.
+
+    A replica is changed before its primary. Where links are, or were, over TLS the primary goes
+    first: what its replicas are to follow has to be open before they come.
+
+    Args:
+        specs: The settings before and after.
+    """
+    links = any(spec is not None and spec.replicates_over_tls for spec in specs)
+    if is_replica(node):
+        return 1 if links else 0
+    follows = node.runtime.info.get("connected_slaves", "0") != "0"
+    return 1 if follows and not links else 0
+
+
+def link_obstacles(
+    node: NodeSession, spec: EncryptionSpec, former: EncryptionSpec | None, issuer: Issuer
+) -> Iterator[Reason]:
+    """Yield why links cannot be led to TLS.
+
+    Args:
+        former: The settings in force; None where the add-on is not on.
+        issuer: Of the group's environment, whose certificate the primary has to show.
+    """
+    if not spec.replicates_over_tls or (former and former.replicates_over_tls):
+        return
+    if node.runtime.info.get("cluster_enabled") == "1":
+        yield Reason(
+            "Cluster",
+            f"{node.name}: it is part of a cluster, whose links Redoubt cannot move to TLS yet.",
+            "Keep tls_replication=off.",
+        )
+    if any(each.name.startswith(_SENTINEL) for each in plain_sample(node).connections):
+        yield Reason(
+            "SentinelWatches",
+            f"{node.name}: a Sentinel watches it in plaintext, and would take a replica that "
+            "announces its TLS port for down.",
+            "Keep tls_replication=off: Redoubt cannot move Sentinels to TLS yet.",
+        )
+    if is_replica(node):
+        yield from _primary_obstacles(node, former, issuer)
+
+
+def _primary_obstacles(
+    node: NodeSession, former: EncryptionSpec | None, issuer: Issuer
+) -> Iterator[Reason]:
+    host = node.runtime.info.get("master_host", "")
+    if former is None:
+        yield Reason(
+            "PrimaryNotEncrypted",
+            f"{node.name}: its primary {host} has to speak TLS before its replicas follow over it.",
+            "Install with tls_replication=off first, then change this setting.",
+        )
+        return
+    try:
+        seen = probe_tls(
+            partial(node.host.connect, host, former.tls_port, _TIMEOUT),
+            server_name=host,
+            ca_pem=issuer.trusted,
+            client=node.brief.introduce(),
+            timeout=_TIMEOUT,
+            node=node.name,
+        )
+        why = "" if seen.chain_verified.ok else seen.chain_verified.message
+    except RemoteError as error:
+        why = error.message
+    if why:
+        yield Reason(
+            "PrimaryNotEncrypted",
+            f"{node.name}: its primary {host} does not speak TLS on {former.tls_port} with a "
+            f"certificate of this environment: {why}.",
+            "Bring the primary into the group, and install on it first.",
+        )
+
+
+def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> Iterator[Reason]:
+    """Yield why the plain port cannot be closed: servers still speak plaintext to each other."""
+    if not (spec.tls_only and history.plain_port):
+        return
+    info = node.runtime.info
+    encrypted = node.runtime.config.get("tls-replication") == "yes"
+    why = ""
+    if info.get("cluster_enabled") == "1":
+        why = "it is part of a cluster"
+    elif is_replica(node) and not encrypted:
+        why = "it is a replica"
+    elif any(each.kind is Kind.REPLICA for each in plain_sample(node).connections):
+        why = "replicas follow it"
+    if why:
+        yield Reason(
+            "PlainLinks",
+            f"{node.name}: {why}, over the plain port.",
+            "Lead replication to TLS first: tls_replication=on. A cluster keeps its plain port.",
+        )
+
+
+def link_proof(node: NodeSession, spec: EncryptionSpec) -> list[str]:
+    """Return what proves that a replica follows over TLS; nothing for who follows nobody.
+
+    Raises:
+        StepFailed: It does not follow, or not so.
+    """
+    if not spec.replicates_over_tls:
+        return []
+    info = node.read_runtime().info
+    if not is_replica(node):
+        return []
+    place = f"{info.get('master_host')}:{info.get('master_port')}"
+    if info.get("master_port") != str(spec.tls_port) or info.get("master_link_status") != "up":
+        raise StepFailed(
+            Reason(
+                "LinkDown",
+                f"{node.name}: its link to {place} is {info.get('master_link_status')}, and not "
+                f"up on port {spec.tls_port}.",
+                "The logs of both servers say why.",
+            )
+        )
+    return [f"the replication link to {place} is up, over TLS"]

@@ -1,0 +1,97 @@
+"""A replica's link to its primary: led from the plain port to TLS, and back, live."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from addons.engine.step import Change, Goal, Line, State, StepFailed
+from addons.session import NodeSession
+from instances.reason import Reason
+from instances.runtime import parse_info
+
+WAIT_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+_INFO = ("INFO", "replication")
+
+
+class ReplicationLink:
+    """Has a replica follow its primary on another port.
+
+    The server's tls-replication acts on its next connection only, and REPLICAOF to the port that it
+    has already does nothing: with another port the link is made anew, by a partial resync from 6.2
+    on (REDIS_FACTS 3). A step before this one has set tls-replication.
+
+    Args:
+        port: Of the primary, as it is wanted; 0 where the link stays as it is.
+    """
+
+    key = "link"
+    title = "Replication link"
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def inspect(self, node: NodeSession) -> State:
+        """Return whom the server follows, where it is a replica."""
+        return _link(node.runtime.info)
+
+    def satisfied(self, state: State) -> Reason | None:
+        """Satisfied where it follows nobody, or follows on that port."""
+        if not state["host"]:
+            return Reason("NoReplica", "the server follows nobody")
+        if self._port in {0, state["port"]}:
+            return Reason("InPlace", f"it follows on port {state['port']} already")
+        return None
+
+    def describe(self, state: State) -> Sequence[Change]:
+        """Show the port before and after."""
+        lines = (
+            Line("hunk", "@@ the running server, by REPLICAOF @@"),
+            Line("del", f"replicaof {state['host']} {state['port']}"),
+            Line("add", f"replicaof {state['host']} {self._port}"),
+        )
+        return [Change("The link to the primary is made anew, on the other port.", lines)]
+
+    def apply(self, node: NodeSession, state: State) -> str:
+        """Follow on that port, and wait until the link is up."""
+        return _follow(node, state["host"], self._port)
+
+    def undo(self, node: NodeSession, before: State) -> str:  # noqa: ARG002 -- the step's signature
+        """Nothing yet: tls-replication goes back after this, and `settle` makes the link anew."""
+        return "to be linked as before"
+
+    def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
+        """Back, follow on the former port again."""
+        if goal is Goal.FORWARD or before is None:
+            return None
+        now = _link(_replication(node))
+        if now["host"] != before["host"] or now["port"] == before["port"]:
+            return None
+        return _follow(node, before["host"], before["port"])
+
+
+def _follow(node: NodeSession, host: str, port: int) -> str:
+    """Raises StepFailed where the link does not come up."""
+    began = time.monotonic()
+    node.redis().execute("REPLICAOF", host, port)
+    while _replication(node).get("master_link_status") != "up":
+        if time.monotonic() > began + WAIT_SECONDS:
+            raise StepFailed(
+                Reason(
+                    "LinkDown",
+                    f"{node.name}: the link to its primary {host}:{port} does not come up.",
+                    "The logs of both servers say why.",
+                )
+            )
+        time.sleep(_POLL_SECONDS)
+    took = time.monotonic() - began
+    return f"follows {host}:{port}, the link was up again after {took * 1000:.0f} ms"
+
+
+def _replication(node: NodeSession) -> Mapping[str, str]:
+    return parse_info(str(node.redis().execute(*_INFO)))
+
+
+def _link(info: Mapping[str, str]) -> State:
+    replica = info.get("role") == "slave"
+    host = info.get("master_host", "") if replica else ""
+    return {"host": host, "port": int(info.get("master_port", "0")) if replica else 0}
