@@ -7,6 +7,7 @@ from addons.encryption.history import History
 from addons.encryption.issuer import Issuer
 from addons.encryption.plaintext import plain_sample
 from addons.encryption.spec import EncryptionSpec
+from addons.encryption.steps.link import wait_for_link
 from addons.engine.step import State, StepFailed
 from addons.session import NodeSession
 from instances.nodeconf.client_list import Kind
@@ -132,7 +133,7 @@ def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> It
         why = "it is part of a cluster"
     elif is_replica(node) and not encrypted:
         why = "it is a replica"
-    elif any(each.kind is Kind.REPLICA for each in plain_sample(node).connections):
+    elif info.get("connected_slaves", "0") != "0" and _followed_in_plaintext(node):
         why = "replicas follow it"
     if why:
         yield Reason(
@@ -140,6 +141,10 @@ def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> It
             f"{node.name}: {why}, over the plain port.",
             "Lead replication to TLS first: tls_replication=on. A cluster keeps its plain port.",
         )
+
+
+def _followed_in_plaintext(node: NodeSession) -> bool:
+    return any(each.kind is Kind.REPLICA for each in plain_sample(node).connections)
 
 
 def link_proof(node: NodeSession, spec: EncryptionSpec) -> list[str]:
@@ -154,13 +159,13 @@ def link_proof(node: NodeSession, spec: EncryptionSpec) -> list[str]:
     if not is_replica(node):
         return []
     place = f"{info.get('master_host')}:{info.get('master_port')}"
-    if info.get("master_port") != str(spec.tls_port) or info.get("master_link_status") != "up":
+    if info.get("master_port") != str(spec.tls_port):
         raise StepFailed(
             Reason(
-                "LinkDown",
-                f"{node.name}: its link to {place} is {info.get('master_link_status')}, and not "
-                f"up on port {spec.tls_port}.",
-                "The logs of both servers say why.",
+                "PlainLink",
+                f"{node.name}: it follows {place}, not on port {spec.tls_port}.",
+                "Look who configures replication there (a Sentinel, a script), and repair.",
             )
         )
+    wait_for_link(node, place)
     return [f"the replication link to {place} is up, over TLS"]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from addons.encryption.history import History
 from addons.encryption.links import is_replica, plain_links
+from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plaintext import plain_sample
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import (
@@ -72,6 +73,7 @@ def install_obstacles(
     if not wanted.live:
         yield from _no_unit(node, spec)
         yield from _forgets_primary(node)
+        yield from empty_afterwards(node)
     if server.tls_supported is False:
         yield Reason(
             "NoTls",
@@ -152,6 +154,7 @@ def uninstall_obstacles(
     yield from node_obstacles(node, node.now())
     if spec.apply != "live" or not can_apply_live(node.server, node.runtime):
         yield from _no_unit(node, spec)
+        yield from empty_afterwards(node)
     if plain_port == 0:
         yield Reason(
             "NoPlainPort",
@@ -217,6 +220,8 @@ def install_warnings(
             f"{node.name} listens on loopback only, so other machines cannot use TLS either.",
             "Choose bind=node to add its address.",
         )
+    if not wanted.live:
+        yield from loses(node)
     if spec.apply == "live" and not wanted.live:
         yield Reason("NeedsRestart", f"{node.name}: {_why_restart(node)}, so it restarts once.")
     if spec.bind == "node" and not wanted.loopback_only and not spec.tls_only:
@@ -275,8 +280,12 @@ def _why_restart(node: NodeSession) -> str:
     return f"{node.server.product} {node.server.version_text} cannot open a TLS port live"
 
 
-def uninstall_warnings(node: NodeSession, connections: int | None) -> Iterator[Reason]:
-    """Yield whom an uninstall would cut off from new connections."""
+def uninstall_warnings(
+    node: NodeSession, spec: EncryptionSpec, connections: int | None
+) -> Iterator[Reason]:
+    """Yield what an uninstall would lose, and whom it would cut off from new connections."""
+    if spec.apply != "live" or not can_apply_live(node.server, node.runtime):
+        yield from loses(node)
     if connections:
         yield Reason(
             "TlsInUse",

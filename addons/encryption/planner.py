@@ -197,7 +197,7 @@ class UninstallPlanner:
                 *_left_open(session, baseline),
                 *_left_without_certificate(session, self._configuration(session)),
             ),
-            known=tuple(uninstall_warnings(session, connections)),
+            known=tuple(uninstall_warnings(session, self.spec, connections)),
             firewall=firewall,
             certificates=certificates,
             issuer=self.issuer,

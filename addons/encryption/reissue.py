@@ -8,6 +8,7 @@ from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.obstacles import no_unit, node_obstacles
+from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plan import EncryptionPlan, Served
 from addons.encryption.planner import installed_directory
 from addons.encryption.spec import EncryptionSpec
@@ -104,6 +105,7 @@ def _obstacles(
         where = "it runs with"
     else:
         yield from no_unit(node, f"CONFIG cannot be used ({refused.code})")
+        yield from empty_afterwards(node)
         tree = node.server.tree
         now = (tree.value("tls-cert-file") or "", tree.value("tls-port") or "")
         where = "its file has"
@@ -118,6 +120,7 @@ def _obstacles(
 
 def _warnings(node: NodeSession, refused: Reason | None) -> Iterator[Reason]:
     if refused is not None:
+        yield from loses(node)
         yield Reason(
             "NeedsRestart",
             f"{node.name}: CONFIG cannot be used ({refused.code}), so it restarts once.",

@@ -16,7 +16,8 @@ _READY = "eady to accept connections"
 _UNTIL_READY = f"""exec 3< <(exec timeout 10 "$@" 2>&1)
 while IFS= read -r line <&3; do
   printf '%s\\n' "$line"
-  case $line in *'{_READY}'*) kill $!; exit 0 ;; esac
+  # One that is still ending would be taken for a second server.
+  case $line in *'{_READY}'*) kill $!; wait $!; exit 0 ;; esac
 done
 exit 1"""
 # "123:M 22 Nov 2026 05:00:00.000 # text": the level of warnings and errors is "#".

@@ -18,6 +18,7 @@ from addons.encryption.obstacles import (
     node_obstacles,
     uninstall_obstacles,
 )
+from addons.encryption.persistence import keys_lost
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import Wanted, needs_password, wanted_of
 from addons.session import NodeSession
@@ -40,6 +41,20 @@ def _facts() -> NodeFacts:
     return parse_facts(ANSWER.read_bytes())
 
 
+class Followed:
+    """A connection to a server that a replica follows on its plain port."""
+
+    @staticmethod
+    def pipeline(_commands: object) -> list[Any]:
+        listed = (
+            "id=7 addr=10.0.0.2:40001 laddr=10.0.0.1:6379 name= age=5 idle=0 flags=S user=default"
+        )
+        return [["port", "6379"], 9, listed]
+
+
+FOLLOWED = Followed()
+
+
 def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSession:
     """As much of a node as decisions look at: its server's configuration and facts."""
     found = _facts()
@@ -55,6 +70,7 @@ def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSe
         runtime=runtime,
         now=lambda: datetime.fromtimestamp(found.clock, UTC),
         host=None,
+        redis=lambda: FOLLOWED,
     )
     return cast("NodeSession", node)
 
@@ -219,3 +235,48 @@ def local_host(tmp_path: Path) -> Any:
     opened = LocalHost.open(lock_path=str(tmp_path / "lock"))
     yield opened
     opened.close()
+
+
+KEYS = {"role": "master", "db0": "keys=3,expires=0,avg_ttl=0", "db7": "keys=1,expires=0"}
+
+
+@pytest.mark.parametrize(
+    ("config", "info", "told"),
+    [
+        ({"save": "", "appendonly": "no"}, KEYS, ["DataLost"]),
+        (
+            {"save": "", "appendonly": "no"},
+            {**KEYS, "connected_slaves": "1"},
+            ["DataLost", "Empty"],
+        ),
+        ({"save": "", "appendonly": "no"}, {"role": "master"}, []),
+        ({"save": "", "appendonly": "no"}, {**KEYS, "role": "slave"}, []),
+        ({"save": "", "appendonly": "yes"}, KEYS, []),
+        ({"save": "3600 1", "appendonly": "no"}, KEYS, []),
+    ],
+)
+def test_a_restart_says_what_it_would_lose(
+    config: dict[str, str], info: dict[str, str], told: list[str]
+) -> None:
+    node = session("replicaof 10.0.0.1 6379", runtime=replace(ASKED, config=config, info=info))
+    restart = EncryptionSpec(apply="restart")
+    decided = wanted(node, restart)
+    warned = {x.code for x in install_warnings(node, restart, decided, history_of(node))}
+    assert ("DataLost" in warned) is ("DataLost" in told)
+    assert ("WouldComeBackEmpty" in obstacles(node, restart)) is ("Empty" in told)
+    assert "WouldComeBackEmpty" not in obstacles(node)
+
+
+@pytest.mark.parametrize(
+    ("lines", "lost"),
+    [
+        (('save ""',), 4),
+        ((), 0),
+        (("save 900 1",), 0),
+        (('save ""', "appendonly yes"), 0),
+    ],
+)
+def test_where_config_is_refused_the_file_tells_what_is_written_down(
+    lines: tuple[str, ...], lost: int
+) -> None:
+    assert keys_lost(session(*lines, runtime=replace(ASKED, info=KEYS))) == lost

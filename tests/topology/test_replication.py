@@ -1,5 +1,6 @@
 """A primary and its replicas: links over TLS, TLS alone, and back, while somebody writes."""
 
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -17,11 +18,14 @@ from tests.topology.writer import writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(600)]
 
+logger = logging.getLogger(__name__)
+
 KINDS = {
     "7.0": {},
     "6.2": {"server": "redis-6.2"},
     "8.0": {"image": "trixie"},
     "valkey": {"image": "trixie", "server": "valkey"},
+    "6.0": {"image": "bullseye"},
 }
 NEVER = Retry(NoBackoff(), 0)
 NAMES = ("primary", "replica-1", "replica-2")
@@ -151,4 +155,27 @@ def test_links_are_led_to_tls_and_back_while_somebody_writes(stage: Stage, kind:
     stage.panel.uninstall("primary")
     assert group.links == [(str(PORT), "up")] * 2
     assert group.full_syncs == syncs, "no full resync"
+    assert stage.trace(before) == {}
+
+
+@pytest.mark.long
+def test_where_it_takes_restarts_nothing_is_lost_and_full_resyncs_are_counted(
+    stage: Stage,
+) -> None:
+    group = Replication(stage, "6.0")
+    before = stage.photographs(*NAMES)
+    plain = redis.Redis(stage.address("primary"), PORT, socket_timeout=5, retry=NEVER)
+    with writing(plain) as written:
+        stage.panel.install("primary")
+        group.configured(tls_replication="on")
+        assert group.links == [(str(TLS_PORT), "up")] * 2
+    logger.info("%s writes, %s refused meanwhile", written.last, len(written.errors))
+    group.has_all(written.last)
+    group.configured(plaintext="off")
+    assert group.links == [(str(TLS_PORT), "up")] * 2
+    group.has_all(written.last)
+    logger.info("%s full resyncs since the primary's last start", group.full_syncs)
+    group.client("primary").flushall()
+    stage.panel.uninstall("primary", apply="restart")
+    assert group.links == [(str(PORT), "up")] * 2
     assert stage.trace(before) == {}

@@ -73,18 +73,29 @@ def _follow(node: NodeSession, host: str, port: int) -> str:
     """Raises StepFailed where the link does not come up."""
     began = time.monotonic()
     node.redis().execute("REPLICAOF", host, port)
-    while _replication(node).get("master_link_status") != "up":
-        if time.monotonic() > began + WAIT_SECONDS:
+    wait_for_link(node, f"{host}:{port}")
+    took = time.monotonic() - began
+    return f"follows {host}:{port}, the link was up again after {took * 1000:.0f} ms"
+
+
+def wait_for_link(node: NodeSession, place: str) -> None:
+    """Wait until a replica's link is up.
+
+    Raises:
+        StepFailed: It does not come up.
+    """
+    deadline = time.monotonic() + WAIT_SECONDS
+    while (info := _replication(node)).get("master_link_status") != "up":
+        # Its data comes as a whole where it cannot go on from where it was.
+        if time.monotonic() > deadline and info.get("master_sync_in_progress", "0") == "0":
             raise StepFailed(
                 Reason(
                     "LinkDown",
-                    f"{node.name}: the link to its primary {host}:{port} does not come up.",
+                    f"{node.name}: the link to its primary {place} does not come up.",
                     "The logs of both servers say why.",
                 )
             )
         time.sleep(_POLL_SECONDS)
-    took = time.monotonic() - began
-    return f"follows {host}:{port}, the link was up again after {took * 1000:.0f} ms"
 
 
 def _replication(node: NodeSession) -> Mapping[str, str]:
