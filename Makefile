@@ -20,7 +20,7 @@ FAST := not lab and not browser and not scale and not long
 LANES := -n 3 --dist loadfile --no-loadscope-reorder
 QUICK := $(FAST) and not processes
 
-.PHONY: help setup packages images demo-images demo demo-down test test-long test-scale test-fast lint format bench screenshots clean
+.PHONY: help setup packages images demo-images demo demo-down test test-long test-topologies test-scale test-fast lint format bench screenshots clean
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -65,7 +65,10 @@ test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) $(LANES) -m "(lab or browser) and not long"
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
-	@$(PYTEST) -m long
+	@$(PYTEST) -m "long and not topology"
+
+test-topologies: setup images ## Lead whole topologies to TLS and back, on every version
+	@$(PYTEST) -m topology
 
 test-scale: setup ## Hold pages of ten thousand nodes to the time of a hundred, on both databases
 	@$(PYTEST) -m scale

@@ -27,3 +27,12 @@ def stage(db: None, laboratory: Lab, tmp_path: Path) -> Iterator[Stage]:
         yield Stage(laboratory, {}, tmp_path)
     finally:
         laboratory.down()
+
+
+@pytest.fixture
+def lasting(transactional_db: None, laboratory: Lab, tmp_path: Path) -> Iterator[Stage]:
+    """The same, on a database that other processes see."""
+    try:
+        yield Stage(laboratory, {}, tmp_path)
+    finally:
+        laboratory.down()

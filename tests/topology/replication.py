@@ -1,0 +1,115 @@
+"""A primary and its replicas, registered as one group, and what is seen of them from outside."""
+
+import time
+from collections.abc import Iterator
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from lab import NodeSpec
+from tests.acceptance.panel import said, succeeded, unchanged
+from tests.acceptance.photograph import shell
+from tests.acceptance.stage import SPECS, Stage
+from tests.acceptance.traffic import PORT, TLS_PORT
+
+KINDS = {
+    "7.0": {},
+    "6.2": {"server": "redis-6.2"},
+    "8.0": {"image": "trixie"},
+    "valkey": {"image": "trixie", "server": "valkey"},
+    "6.0": {"image": "bullseye"},
+}
+NEVER = Retry(NoBackoff(), 0)
+NAMES = ("primary", "replica-1", "replica-2")
+
+
+class Replication:
+    """One primary and two replicas, registered as one group."""
+
+    def __init__(self, stage: Stage, kind: str) -> None:
+        self.stage, self.service = stage, "valkey" if kind == "valkey" else "redis"
+        for name in NAMES:
+            SPECS[name] = NodeSpec(name=name, **KINDS[kind])
+        stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
+        for name in NAMES[1:]:
+            self._follow(name)
+        for name in NAMES[1:]:
+            self.wait_for_link(name)
+        stage.register(*NAMES)
+
+    def _follow(self, name: str) -> None:
+        line = f"replicaof {self.stage.address('primary')} {PORT}"
+        unit = f"{self.service}-server"
+        path = f"/etc/{self.service}/{self.service}.conf"
+        shell(self.stage.lab, name, f"echo '{line}' >>{path}; systemctl restart {unit}")
+
+    def info(self, name: str, section: str) -> dict[str, str]:
+        told = self.client(name).info(section)
+        return {key: str(value) for key, value in told.items()}
+
+    def client(self, name: str) -> "redis.Redis[bytes]":
+        """A client on whichever port answers."""
+        address = self.stage.address(name)
+        for options in self._ways():
+            client = redis.Redis(address, socket_timeout=5, retry=NEVER, **options)
+            try:
+                client.ping()
+            except redis.RedisError:
+                continue
+            return client
+        raise AssertionError(f"{name} answers nowhere")
+
+    def _ways(self) -> Iterator[dict[str, object]]:
+        yield {"port": PORT}
+        for port in (TLS_PORT, PORT):
+            yield {"port": port, "ssl": True, "ssl_ca_certs": str(self.stage.root)}
+
+    def over_tls(self, port: int = TLS_PORT) -> "redis.Redis[bytes]":
+        address = self.stage.address("primary")
+        return redis.Redis(address, port, ssl=True, ssl_ca_certs=str(self.stage.root))
+
+    def wait_for_link(self, name: str) -> None:
+        for _ in range(100):
+            told = shell(self.stage.lab, name, f"{self.service}-cli info replication || true")
+            if "master_link_status:up" in told:
+                return
+            shell(self.stage.lab, name, "sleep 0.1")
+        raise AssertionError(f"{name} does not follow: {told}")
+
+    @property
+    def links(self) -> list[tuple[str, str]]:
+        """Port and state of each replica's link."""
+        told = [self.info(name, "replication") for name in NAMES[1:]]
+        return [(each["master_port"], each["master_link_status"]) for each in told]
+
+    @property
+    def full_syncs(self) -> int:
+        return int(self.info("primary", "stats")["sync_full"])
+
+    def configured(self, **settings: str) -> list[str]:
+        run = succeeded(self.stage.panel.run("primary", "configure", settings))
+        assert unchanged(self.stage.panel.run("primary", "configure", settings))
+        return said(run)
+
+    def wait_for(self, value: str) -> None:
+        """Wait until each replica has the value."""
+        for name in NAMES[1:]:
+            client = self.client(name)
+            for _ in range(200):
+                if client.get("place") == value.encode():
+                    break
+                time.sleep(0.02)
+            else:
+                raise AssertionError(f"{name} has not got {value}")
+
+    def has_all(self, last: int) -> None:
+        """Each write that was acknowledged is on every server."""
+        for name in NAMES:
+            client = self.client(name)
+            wanted = [str(n).encode() for n in range(1, last + 1)]
+            for _ in range(50):
+                if client.mget([f"key-{n}" for n in range(1, last + 1)]) == wanted:
+                    break
+            else:
+                raise AssertionError(f"{name} lacks writes")
