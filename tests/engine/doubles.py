@@ -99,6 +99,7 @@ class ValueWork:
     node: int
     confirmed: Mapping[str, Any] = field(default_factory=dict)
     obstacles: Sequence[Reason] = ()
+    rank: int = 0
     finished: bool = False
     closed: bool = False
 
@@ -107,7 +108,8 @@ class ValueWork:
         return Session(self.world, self.node)
 
     def plan(self, session: Session) -> ValuePlan:
-        return ValuePlan([SetValue(key) for key in KEYS], obstacles=self.obstacles)
+        steps = [SetValue(key) for key in KEYS]
+        return ValuePlan(steps, obstacles=self.obstacles, rank=self.rank)
 
     def finish(self, session: Session) -> None:
         self.finished = True

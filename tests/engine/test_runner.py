@@ -87,6 +87,18 @@ def test_the_canary_goes_alone_and_what_fails_there_spares_the_others() -> None:
     assert all_are(here, OLD)
 
 
+def test_those_of_a_lower_rank_are_changed_and_proven_before_the_others() -> None:
+    here, journal = world(4), ListJournal()
+    ranked = [ValueWork(here, node, rank=rank) for node, rank in enumerate((1, 0, 1, 0), start=1)]
+    assert runner(journal).forward(ranked) is Outcome.SUCCEEDED
+    events = [(kind, node) for kind, node, *_ in journal.rows if kind in {"before", "node_done"}]
+    proven = max(
+        at for at, (kind, node) in enumerate(events) if kind == "node_done" and node % 2 == 0
+    )
+    begun = min(at for at, (kind, node) in enumerate(events) if kind == "before" and node % 2)
+    assert proven < begun
+
+
 @pytest.mark.parametrize("step", [*KEYS, "probe"])
 @pytest.mark.parametrize("node", [1, 2, 3])
 def test_whatever_step_fails_every_node_is_put_back(node: int, step: str) -> None:
