@@ -198,6 +198,11 @@ class Certificate(models.Model):
             models.Index(fields=["state", "not_after", "node"], name="certificate_ending"),
             models.Index(fields=["state", "renew_at", "node"], name="certificate_due"),
             models.Index(
+                fields=["state", "warned"],
+                condition=Q(warned__isnull=False),
+                name="certificate_warned",
+            ),
+            models.Index(
                 fields=["subject"], opclasses=["varchar_pattern_ops"], name="certificate_subject"
             ),
             models.Index(
