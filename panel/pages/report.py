@@ -38,6 +38,8 @@ def _head(page: RunPage) -> Iterator[str]:
     yield f"- Where: {run.installation.group}, {_nodes(len(page.nodes))}"
     yield f"- State: {run.get_state_display()}"
     yield f"- Asked for by: {run.actor_name}, {_at(run.created_at)}"
+    if run.cause:
+        yield f"- Why: {run.cause}"
     if run.started_at:
         yield f"- Began: {_at(run.started_at)}"
     if run.ended_at:

@@ -213,6 +213,8 @@ def test_a_renewal_says_on_its_page_why_the_panel_began_it(
     assert "A third of the certificates&#x27; life is left." in page(
         signed_in, run.get_absolute_url()
     )
+    report = signed_in.get(f"{run.get_absolute_url()}report.md").content.decode()
+    assert "- Why: A third of the certificates' life is left." in report
 
 
 def test_lists_take_no_more_queries_for_more_renewals(

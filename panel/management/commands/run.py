@@ -119,6 +119,7 @@ def _brief(run: Run) -> dict[str, object]:
 
 def _full(run: Run) -> dict[str, object]:
     return _brief(run) | {
+        "cause": run.cause or None,
         "nodes": [
             {"name": row.node.name, "state": row.state} for row in run.nodes.select_related("node")
         ],
