@@ -14,7 +14,7 @@ from addons.pki.how_to import MOST, Endpoint, Parts, redis_cli_lines, redis_py_l
 from addons.pki.validity import BACKDATE
 from instances.models import Environment
 from panel.pages.expiry import ending_shown
-from panel.pages.state import OK, WAIT, Shown
+from panel.pages.state import OK, UNKNOWN, WAIT, Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +97,19 @@ def _line(certificate: Certificate, now: datetime, within: Environment | None) -
     at = certificate.downloaded_at
     return ClientLine(
         certificate=certificate,
-        shown=ending_shown(certificate.not_after, now),
+        shown=_shown(certificate, now),
         handed=Shown(OK, "Downloaded", at=at) if at else Shown(WAIT, "Broke off"),
         environments=opened,
         address=reverse("environment-certificate", args=[environment.name, certificate.pk]),
         again=_again(certificate, environment),
     )
+
+
+def _shown(certificate: Certificate, now: datetime) -> Shown:
+    """Return how near its end is, as long as nothing has taken its place."""
+    if certificate.state == Certificate.State.REPLACED and certificate.not_after > now:
+        return Shown(UNKNOWN, "Issued again", "It holds until its end.", certificate.not_after)
+    return ending_shown(certificate.not_after, now)
 
 
 def _again(certificate: Certificate, environment: Environment) -> str:

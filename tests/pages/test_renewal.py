@@ -189,6 +189,8 @@ def test_the_form_begins_with_what_is_issued_again_and_takes_its_place(
     assert signed_in.post(issue, sent).status_code == 200
     former.refresh_from_db()
     assert former.state == Certificate.State.REPLACED
+    shown = signed_in.get("/certificates/clients/?sort=newest").context["lines"]
+    assert [line.shown.word for line in shown] == ["In force", "Issued again"]
 
 
 def test_clients_are_on_the_timeline_with_links_to_what_is_counted(
