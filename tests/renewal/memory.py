@@ -96,6 +96,7 @@ class Plan:
     steps: Sequence[PutCertificates] = (PutCertificates(),)
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
+    rank: int = 0
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         machine = node.machine
