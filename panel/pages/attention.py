@@ -17,7 +17,7 @@ from addons.selectors import runs_in_need
 from addons.watch.services import has_drifted
 from instances.models import Node
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
-from panel.pages.names import action_title
+from panel.pages.names import action_title, addon_of
 from panel.pages.overview import ENCRYPTION
 from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, run_shown
 
@@ -102,7 +102,9 @@ def _run(run: Run) -> Matter:
 
 def _tried_again(run: Run) -> bool:
     """Say whether the panel tries again what failed."""
-    return bool(run.cause) and run.state in {Run.State.PUT_BACK, Run.State.REFUSED}
+    addon = addon_of(run)
+    failed = run.state in {Run.State.PUT_BACK, Run.State.REFUSED}
+    return bool(run.cause and failed and addon and addon.renews(run.installation.spec))
 
 
 def _observed(row: NodeInstallation) -> Matter:

@@ -165,6 +165,7 @@ def test_authorities_show_their_environment_and_what_they_issued(
     page = signed_in.get("/certificates/authorities/").content.decode()
     assert "shop authority" in page
     assert "Within 14 days" in page
+    assert "ends no later" in page
     assert "1 certificate</span>" in page
     assert authority.fingerprint in page
     assert signed_in.get("/certificates/authorities/?ends=expired").context["lines"] == []

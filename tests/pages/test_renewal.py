@@ -127,6 +127,10 @@ def test_a_failed_renewal_stays_in_need_while_others_went_on_without_that_node(
     others.nodes.filter(node__name="cache-2").delete()
     [matter] = matters("was refused")
     assert "tries again by itself" in matter.why
+    set_renewal("off")
+    [matter] = matters("was refused")
+    assert "tries again by itself" not in matter.why
+    set_renewal("auto")
     world.run(cache, Run.State.SUCCEEDED, action="reissue")
     assert matters("was refused") == []
 
