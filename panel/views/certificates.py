@@ -7,7 +7,8 @@ from django.views.decorators.http import require_safe
 
 from addons.expiry import authorities_listed, leaves_listed
 from addons.tables_certificates import AuthorityFilter, CertificateFilter
-from panel.pages.expiry import authority_lines, leaf_lines, month_choices, timeline
+from panel.pages.certificates import authority_lines, leaf_lines
+from panel.pages.expiry import month_choices, timeline
 from panel.views.lists import listed
 
 
