@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from addons.models import NodeInstallation
 from addons.watch import schedule
@@ -14,7 +15,8 @@ from addons.watch.results import look_store
 from instances.audit import Actor
 from tests.pages.world import VERIFIED, World
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOW = timezone.now().replace(microsecond=0)
+"""What pages say of a look goes by the clock on the wall."""
 DRIFT = [
     {
         "step": "configuration",
@@ -34,7 +36,7 @@ IN_STEP = Look(
         SERVED,
     ),
     drift=[],
-    observed={"fingerprint": "AA:BB", "not_after": "2027-11-22T12:00:00+00:00"},
+    observed={"fingerprint": "AA:BB", "not_after": (NOW + timedelta(days=365)).isoformat()},
 )
 DRIFTED = Look(
     (
