@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +18,7 @@ from addons.engine.step import StepFailed
 from addons.models import Certificate, MachineLock, NodeInstallation, Run
 from addons.runs.claim import run_claim
 from addons.runs.drive import run_drive
+from addons.runs.journal import DatabaseJournal
 from addons.runs.services import run_resolve, run_retry_put_back, run_stop
 from addons.runs.sweep import due_runs
 from instances.nodeconf.command import Command
@@ -153,15 +155,21 @@ def test_a_person_stops_a_run_and_the_node_is_as_before(
     node = nodes["live-1"]
     before = node.state()
     run = node.ask("install")
-    original = firewall.FirewallRules.apply
-    asked, asks = os.pipe()
+    original, look = firewall.FirewallRules.apply, DatabaseJournal._look_for_stop
+    noticed = threading.Event()
 
     def slow(self: Any, session: Any, state: Any) -> str:
         said = original(self, session, state)
-        assert os.read(asked, 1) == b"", "it ends with the person"
+        assert noticed.wait(30), "the worker looks every moment"
         return said
 
+    def looks(self: DatabaseJournal) -> None:
+        look(self)
+        if self._stop.is_set():
+            noticed.set()
+
     monkeypatch.setattr(firewall.FirewallRules, "apply", slow)
+    monkeypatch.setattr(DatabaseJournal, "_look_for_stop", looks)
     connections.close_all()
     person = os.fork()
     if not person:
@@ -171,9 +179,7 @@ def test_a_person_stops_a_run_and_the_node_is_as_before(
             run_stop(actor=ACTOR, run=run)
         finally:
             os._exit(0)
-    os.close(asks)
     drive(run)
-    os.close(asked)
     os.waitpid(person, 0)
     assert run.state == Run.State.PUT_BACK, run.failure
     assert run.records.filter(says__contains="stopped by a person").exists()
