@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from lab.cgroups import ALL_LABS
 from lab.commands import run
@@ -55,7 +56,16 @@ def create_node(
 
 
 def _make_key(path: Path, *, comment: str) -> None:
-    run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)])
+    """Make a key pair that is there whole or not at all.
+
+    Made elsewhere and moved, the private half last: the ``ssh-keygen`` of a killed maker
+    lives on, and would write its key under the eyes of who comes next.
+    """
+    with TemporaryDirectory(dir=path.parent, prefix=".key-") as directory:
+        made = Path(directory, path.name)
+        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(made)])
+        made.with_suffix(".pub").replace(path.with_suffix(".pub"))
+        made.replace(path)
 
 
 def _fingerprint(key: Path) -> str:
