@@ -12,7 +12,8 @@ from tests.acceptance.stage import Stage
 
 @pytest.fixture(scope="session")
 def laboratory() -> Iterator[Lab]:
-    lab = Lab(name=f"test-topo{os.environ.get('PYTEST_XDIST_WORKER', '')}")
+    name = os.environ.get("REDOUBT_LAB_NAME", "test-topo")
+    lab = Lab(name=f"{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}")
     lab.down()
     try:
         yield lab

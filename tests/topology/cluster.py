@@ -1,0 +1,143 @@
+"""A cluster of three shards, registered as one group, and what is seen of it from outside."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import redis
+from redis.backoff import ConstantBackoff
+from redis.cluster import ClusterNode, RedisCluster
+from redis.retry import Retry
+
+from lab import NodeSpec
+from tests.acceptance.panel import said, succeeded, unchanged
+from tests.acceptance.photograph import shell
+from tests.acceptance.stage import SPECS, Stage, at_once
+from tests.acceptance.traffic import PORT, TLS_PORT
+from tests.topology.replication import KINDS, NEVER
+
+PRIMARIES = ("cluster-1", "cluster-2", "cluster-3")
+REPLICAS = ("cluster-4", "cluster-5", "cluster-6")
+NAMES = (*PRIMARIES, *REPLICAS)
+BUS = PORT + 10000
+NODE_TIMEOUT_MS = 5000
+
+# As an operator opens the bus: in the file that is loaded at boot, and in force.
+_OPEN_BUS = (
+    f"sed -i 's/dport {{ 22, {PORT} }}/dport {{ 22, {PORT}, {BUS} }}/' /etc/nftables.conf && "
+    "nft -f /etc/nftables.conf"
+)
+
+
+class Cluster:
+    """Three primaries with a replica each, registered as one group."""
+
+    def __init__(self, stage: Stage, kind: str) -> None:
+        self.stage, self.service = stage, "valkey" if kind == "valkey" else "redis"
+        for name in NAMES:
+            SPECS[name] = NodeSpec(name=name, **KINDS[kind])
+        stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
+        at_once(self._enable, NAMES)
+        places = " ".join(f"{stage.address(name)}:{PORT}" for name in NAMES)
+        self.cli(NAMES[0], f"--cluster create {places} --cluster-replicas 1 --cluster-yes")
+        self.wait_until_whole()
+        stage.register(*NAMES)
+
+    def _enable(self, name: str) -> None:
+        lines = f"cluster-enabled yes\\ncluster-node-timeout {NODE_TIMEOUT_MS}"
+        path = f"/etc/{self.service}/{self.service}.conf"
+        unit = f"systemctl restart {self.service}-server"
+        shell(self.stage.lab, name, f"{_OPEN_BUS} && printf '{lines}\\n' >>{path} && {unit}")
+
+    def cli(self, name: str, words: str) -> str:
+        """Say something to a node in plaintext, on its own machine."""
+        return shell(self.stage.lab, name, f"{self.service}-cli -p {PORT} {words}")
+
+    def client(self, name: str) -> "redis.Redis[bytes]":
+        """A client of one node alone, on whichever port answers."""
+        address = self.stage.address(name)
+        for options in self._ways():
+            client = redis.Redis(address, socket_timeout=5, retry=NEVER, **options)
+            try:
+                client.ping()
+            except redis.RedisError:
+                continue
+            return client
+        raise AssertionError(f"{name} answers nowhere")
+
+    def _ways(self) -> Iterator[dict[str, Any]]:
+        yield {"port": PORT}
+        for port in (TLS_PORT, PORT):
+            yield {"port": port, **self._trusting()}
+
+    def _trusting(self) -> dict[str, Any]:
+        return {"ssl": True, "ssl_ca_certs": str(self.stage.root)}
+
+    def knowing(self, *, port: int = PORT, tls: bool = False) -> "RedisCluster[bytes]":
+        """A client that knows the topology, and is told of the primaries."""
+        nodes = [ClusterNode(self.stage.address(name), port) for name in PRIMARIES]
+        retry = Retry(ConstantBackoff(0.05), 20)
+        options = self._trusting() if tls else {}
+        return RedisCluster(startup_nodes=nodes, socket_timeout=5, retry=retry, **options)
+
+    def info(self, name: str, section: str) -> dict[str, str]:
+        told = self.client(name).info(section)
+        return {key: str(value) for key, value in told.items()}
+
+    def seen(self, name: str) -> dict[str, dict[str, Any]]:
+        """What a node says of each member, by address: redis-py's parsing of CLUSTER NODES."""
+        told = self.client(name).execute_command("CLUSTER NODES")
+        return dict(told)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of each node, by name."""
+        return {name: self.info(name, "replication")["role"] for name in NAMES}
+
+    @property
+    def full_syncs(self) -> int:
+        return sum(int(self.info(name, "stats")["sync_full"]) for name in NAMES)
+
+    def ails(self) -> list[str]:
+        """What is not well, by each node's own telling; nothing where all is."""
+        told = []
+        for name in NAMES:
+            client = self.client(name)
+            if client.cluster("INFO")["cluster_state"] != "ok":
+                told.append(f"{name}: its cluster is not ok")
+            for place, member in self.seen(name).items():
+                if not member["connected"] or {"fail", "fail?", "handshake"} & set(
+                    member["flags"].split(",")
+                ):
+                    told.append(f"{name}: {place} {json.dumps(member)}")
+            link = client.info("replication").get("master_link_status", "up")
+            if link != "up":
+                told.append(f"{name}: its link is {link}")
+        return told
+
+    def wait_until_whole(self, seconds: float = 30) -> None:
+        """Wait until every node sees every other, and all slots are served."""
+        deadline = time.monotonic() + seconds
+        while ails := self.ails():
+            assert time.monotonic() < deadline, ails
+            time.sleep(0.2)
+
+    def configured(self, **settings: str) -> list[str]:
+        run = succeeded(self.stage.panel.run(NAMES[0], "configure", settings))
+        assert unchanged(self.stage.panel.run(NAMES[0], "configure", settings))
+        return said(run)
+
+    def has_all(self, client: "RedisCluster[bytes]", last: int) -> None:
+        """Each write that was acknowledged is there, on replicas too."""
+        wanted = [str(n).encode() for n in range(1, last + 1)]
+        found = client.mget_nonatomic([f"key-{n}" for n in range(1, last + 1)])
+        assert [n for n, value in zip(wanted, found, strict=True) if n != value] == []
+        deadline = time.monotonic() + 10
+        # A replica has as many keys as its primary, so sorted counts come in pairs.
+        while (counts := self._key_counts())[::2] != counts[1::2]:
+            assert time.monotonic() < deadline, f"replicas lack writes: {counts}"
+            time.sleep(0.1)
+
+    def _key_counts(self) -> list[int]:
+        return sorted(int(self.client(name).dbsize()) for name in NAMES)
