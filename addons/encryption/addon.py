@@ -15,14 +15,15 @@ from addons.authorities import (
 from addons.catalogue import Action, AddOn, Planner
 from addons.encryption.accept import acceptable
 from addons.encryption.forms import EncryptionForm
+from addons.encryption.installing import InstallPlanner
 from addons.encryption.issuer import Issuer
 from addons.encryption.plaintext import PlainSample
-from addons.encryption.planner import InstallPlanner, UninstallPlanner
 from addons.encryption.reissue import ReissuePlanner
 from addons.encryption.remembering import sample_remember
 from addons.encryption.spec import EncryptionSpec, parse
 from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
+from addons.encryption.uninstalling import UninstallPlanner
 from addons.forms import SettingsForm
 from addons.models import Run
 from addons.pki.bundle import trust_bundle

@@ -10,8 +10,8 @@ from addons.encryption.layout import Layout
 from addons.encryption.obstacles import no_unit, node_obstacles
 from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plan import EncryptionPlan, Served
-from addons.encryption.planner import installed_directory
 from addons.encryption.spec import EncryptionSpec
+from addons.encryption.standing import installed_directory
 from addons.encryption.steps.reissue import ReissueCertificates, ReloadCertificates
 from addons.encryption.steps.restart import Restart
 from addons.engine.step import Plan, Step

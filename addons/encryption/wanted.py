@@ -91,7 +91,7 @@ def wanted_of(
     return Wanted(
         layout=layout,
         directives=directives,
-        live=spec.apply == "live" and _goes_live(server, runtime, directives),
+        live=spec.apply == "live" and _takes_live(server, runtime, directives),
         loopback_only=loopback_only(bind),
         rules=rules_of(spec, prefix=prefix, close=history.plain_port if closes else None),
     )
@@ -123,7 +123,7 @@ def _ports(spec: EncryptionSpec, history: History) -> dict[str, str]:
     return {**tls, "port": str(history.plain_port)} if history.closed else tls
 
 
-def _goes_live(server: ServerFacts, runtime: RuntimeFacts, directives: Mapping[str, str]) -> bool:
+def _takes_live(server: ServerFacts, runtime: RuntimeFacts, directives: Mapping[str, str]) -> bool:
     """Say whether the running server takes all of it by CONFIG SET."""
     if can_apply_live(server, runtime):
         return not _must_stop_listening(server, runtime, directives)

@@ -1,0 +1,164 @@
+"""Plans installs: which steps lead a node to its settings, in which order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from addons.encryption.history import History, closed_outside, history_of
+from addons.encryption.issuer import Issuer
+from addons.encryption.links import link_obstacles, link_port, rank
+from addons.encryption.obstacles import install_obstacles, install_warnings
+from addons.encryption.plan import AdoptionPlan, EncryptionPlan, Served
+from addons.encryption.spec import EncryptionSpec
+from addons.encryption.standing import (
+    goes_live,
+    previous_rules,
+    removal,
+    served_before,
+    tag_prefix,
+    wanted_on,
+)
+from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
+from addons.encryption.steps.configuration import (
+    ConfigurationFile,
+    install_directives,
+    restore_directives,
+)
+from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.leftover import LeftoverSessions
+from addons.encryption.steps.link import ReplicationLink
+from addons.encryption.steps.restart import Restart
+from addons.encryption.steps.runtime import RunningServer
+from addons.encryption.wanted import Wanted, directory_of
+from addons.engine.step import Plan, Step
+from addons.session import NodeSession
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPlanner:
+    """Plans installs, first ones and later ones with other settings.
+
+    Args:
+        former: The settings before this run, where the add-on is installed.
+    """
+
+    spec: EncryptionSpec
+    former: EncryptionSpec | None
+    issuer: Issuer
+    authority_id: int
+
+    def plan(self, session: NodeSession) -> Plan[NodeSession]:
+        """Return the plan for this node."""
+        if self.spec.adopt == "yes" and _speaks_foreign_tls(session):
+            port = int(session.runtime.config.get("tls-port") or session.server.tls_port)
+            return AdoptionPlan((), (), port, self.issuer)
+        ours = bool(session.brief.baseline or session.brief.begun)
+        history = history_of(session)
+        wanted = wanted_on(session, _with_own_directory(self.spec, session), history)
+        firewall = self._firewall(session, wanted)
+        certificates = self._certificates(session, wanted)
+        return EncryptionPlan(
+            steps=self._steps(session, wanted, firewall, certificates, history),
+            found=(
+                *install_obstacles(session, self.spec, wanted, history, ours=ours),
+                *link_obstacles(session, self.spec, self.former, self.issuer),
+            ),
+            known=tuple(install_warnings(session, self.spec, wanted, history)),
+            firewall=firewall,
+            certificates=certificates,
+            issuer=self.issuer,
+            before=served_before(session, self.former, history),
+            after=Served(self.spec, wanted.layout, wanted.loopback_only, history.plain_port),
+            tls_port=self.spec.tls_port,
+            plain_port=history.plain_port,
+            rank=rank(session, self.former, self.spec),
+        )
+
+    @staticmethod
+    def _firewall(session: NodeSession, wanted: Wanted) -> FirewallRules:
+        return FirewallRules(
+            wanted.rules,
+            previous=previous_rules(session),
+            prefix=tag_prefix(session.brief.node),
+            backend=_backend(session, wanted),
+            former=session.brief.baseline.get("firewall", {}).get("backend", ""),
+        )
+
+    def _certificates(self, session: NodeSession, wanted: Wanted) -> IssueCertificates:
+        return IssueCertificates(
+            wanted.layout.directory,
+            issuer=self.issuer,
+            names=(*session.brief.client_addresses, *self.spec.sans),
+            group=session.server.unit_group,
+        )
+
+    def _steps(
+        self,
+        session: NodeSession,
+        wanted: Wanted,
+        firewall: FirewallRules,
+        certificates: IssueCertificates,
+        history: History,
+    ) -> Sequence[Step[NodeSession]]:
+        link = link_port(session, self.spec, history)
+        lines = {**wanted.lines, **_primary_line(session, link)}
+        configuration = ConfigurationFile(
+            install_directives(lines, session.server),
+            back=lambda before: restore_directives(before["baseline"]),
+        )
+        moved = self._moved_away(session, wanted, history)
+        # A rule that closes the plain port goes once nothing listens there.
+        opens = closed_outside(session) and all(rule.action != "drop" for rule in wanted.rules)
+        early, late = ((), (firewall,)) if opens else ((firewall,), ())
+        # A file edited before the running server could be erased by a REWRITE (REDIS_FACTS 0.2).
+        if goes_live(session, wish=wanted.live):
+            leftover = LeftoverSessions(
+                port=history.plain_port if self.spec.tls_only else 0, tls_port=self.spec.tls_port
+            )
+            running = RunningServer(wanted.directives, certificates=certificates, leftover=leftover)
+            links = (ReplicationLink(link),) if link else ()
+            return (certificates, *early, running, *links, configuration, *late, *moved, leftover)
+        restart = Restart(
+            wanted.directives,
+            tls_port=self.spec.tls_port,
+            plain_port=history.plain_port,
+            certificates=certificates,
+        )
+        return (certificates, *early, configuration, restart, *late, *moved)
+
+    def _moved_away(
+        self, session: NodeSession, wanted: Wanted, history: History
+    ) -> Sequence[RemoveCertificates]:
+        """Return what takes the certificates away from the directory they were in."""
+        before = served_before(session, self.former, history)
+        if before is None or before.layout == wanted.layout:
+            return ()
+        return (removal(session, before.spec, key="former-certificate"),)
+
+
+def _primary_line(session: NodeSession, port: int) -> dict[str, str | None]:
+    """Return the line that names a replica's primary, where its file has one."""
+    primary = session.server.primary
+    return {"replicaof": f"{primary[0]} {port}"} if primary and port else {}
+
+
+def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:
+    """Return the spec with a directory of the node's own, where several share the machine."""
+    if spec.directory or not session.brief.shares_machine:
+        return spec
+    usual = directory_of(spec, session.server)
+    state = session.brief.baseline.get("certificate") or session.brief.begun.get("certificate")
+    own = str(state["directory"]) if state else f"{usual}-{session.server.port}"
+    return replace(spec, directory=own)
+
+
+def _speaks_foreign_tls(session: NodeSession) -> bool:
+    if session.brief.baseline or session.brief.begun:
+        return False
+    return bool(int(session.runtime.config.get("tls-port") or 0) or session.server.tls_port)
+
+
+def _backend(session: NodeSession, wanted: Wanted) -> str:
+    """Return the backend in force; nftables where a port is to be closed and nothing filters."""
+    found = session.facts.firewall.backend
+    closes = any(rule.action == "drop" for rule in wanted.rules)
+    return "nftables" if found == "none" and closes and "nft" in session.facts.tools else found

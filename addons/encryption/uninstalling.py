@@ -1,0 +1,165 @@
+"""Plans the way back: to what was on a node before the add-on, and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from addons.encryption.binding import loopback_only
+from addons.encryption.history import History, former_values, history_of
+from addons.encryption.issuer import Issuer
+from addons.encryption.links import former_link_port, is_replica, rank
+from addons.encryption.obstacles import uninstall_obstacles, uninstall_warnings
+from addons.encryption.plan import EncryptionPlan, ForgetPlan
+from addons.encryption.spec import EncryptionSpec
+from addons.encryption.standing import (
+    goes_live,
+    previous_rules,
+    removal,
+    served_before,
+    tag_prefix,
+    wanted_on,
+)
+from addons.encryption.steps.certificate import RemoveCertificates
+from addons.encryption.steps.configuration import (
+    ConfigurationFile,
+    Rewrite,
+    install_directives,
+    restore_directives,
+)
+from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.link import ReplicationLink
+from addons.encryption.steps.restart import Restart
+from addons.encryption.steps.runtime import RunningServer
+from addons.encryption.wanted import can_apply_live, needs_password
+from addons.engine.step import Plan, State, Step
+from addons.session import NodeSession
+from instances.nodeconf.command import Command
+from instances.nodeconf.facts import ServerFacts
+from instances.nodeconf.redis_conf import EMPTY_BASELINE
+from instances.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class UninstallPlanner:
+    """Plans the way back to the baseline, and nothing else.
+
+    Args:
+        spec: How to go back: ``apply`` is all that counts.
+        former: The settings that are installed.
+    """
+
+    spec: EncryptionSpec
+    former: EncryptionSpec
+    issuer: Issuer
+    authority_id: int
+
+    def plan(self, session: NodeSession) -> Plan[NodeSession]:
+        """Return the plan for this node."""
+        baseline = session.brief.baseline
+        if not baseline:
+            return ForgetPlan()
+        firewall = FirewallRules(
+            (),
+            previous=previous_rules(session),
+            prefix=tag_prefix(session.brief.node),
+            backend=baseline.get("firewall", {}).get("backend", "none"),
+        )
+        certificates = removal(session, self.former)
+        history = history_of(session)
+        after = _restored(session, self._back(session, history))
+        connections = tls_connections(session, self.former.tls_port)
+        return EncryptionPlan(
+            steps=self._steps(session, baseline, certificates, firewall, history),
+            found=(
+                *uninstall_obstacles(session, self.spec, history.plain_port),
+                *_left_open(session, after, history),
+                *_left_without_certificate(session, after),
+            ),
+            known=tuple(uninstall_warnings(session, self.spec, connections)),
+            firewall=firewall,
+            certificates=certificates,
+            issuer=self.issuer,
+            before=served_before(session, self.former, history),
+            after=None,
+            tls_port=self.former.tls_port,
+            plain_port=history.plain_port,
+            rank=rank(session, self.former),
+        )
+
+    def _steps(
+        self,
+        session: NodeSession,
+        baseline: Mapping[str, State],
+        certificates: RemoveCertificates,
+        firewall: FirewallRules,
+        history: History,
+    ) -> Sequence[Step[NodeSession]]:
+        lines = wanted_on(session, self.former, history).lines
+        configuration = ConfigurationFile(
+            self._back(session, history),
+            back=lambda _before: install_directives(lines, session.server),
+        )
+        former = former_values(baseline)
+        can = can_apply_live(session.server, session.runtime)
+        if goes_live(session, wish=self.spec.apply == "live" and can):
+            values = dict(reversed(former.items()))
+            moved = history.link_moved and is_replica(session)
+            links = (ReplicationLink(former_link_port(session)),) if moved else ()
+            return (RunningServer(values), *links, configuration, firewall, certificates)
+        restart = Restart(former, tls_port=self.former.tls_port, plain_port=history.plain_port)
+        return (configuration, restart, firewall, certificates)
+
+    def _back(self, session: NodeSession, history: History) -> Rewrite:
+        recorded = session.brief.baseline.get("configuration", {})
+        return restore_directives(
+            recorded.get("baseline", EMPTY_BASELINE),
+            accepted=wanted_on(session, self.former, history).lines,
+        )
+
+
+def _restored(session: NodeSession, back: Rewrite) -> ServerFacts:
+    """Return the server as it would be once its main configuration file is as it was."""
+    config = session.server.config
+    return replace(session.server, config=replace(config, content=back(config.content).content))
+
+
+def _left_open(session: NodeSession, after: ServerFacts, history: History) -> Sequence[Reason]:
+    """Say where the plain port would stay reachable once our rule that closes it is gone.
+
+    An operator's own change of the bind line is left by an uninstall.
+    """
+    if not history.exposed or needs_password(session.server, session.runtime):
+        return ()
+    if loopback_only(after.bind):
+        return ()
+    return (
+        Reason(
+            "BindChanged",
+            f"{session.name}: its bind line was changed since the install and stays, so without "
+            f"Redoubt's rule the plain port {history.plain_port} would be open to others.",
+            "Take the node's address out of bind in its file, or set a password, and try again.",
+        ),
+    )
+
+
+def _left_without_certificate(session: NodeSession, after: ServerFacts) -> Sequence[Reason]:
+    """Say where an operator's own tls-port would stay without what it needs.
+
+    With it the server would not start again.
+    """
+    if not after.tls_port or after.tree.value("tls-cert-file"):
+        return ()
+    return (
+        Reason(
+            "TlsPortChanged",
+            f"{session.name}: tls-port was changed in {after.config.path} since the install, so it "
+            "would stay there without a certificate, and the server would not start again.",
+            "Repair or accept that change first, then try again.",
+        ),
+    )
+
+
+def tls_connections(session: NodeSession, port: int) -> int | None:
+    """Return how many connections are on the TLS port now, from the kernel's socket table."""
+    script = 'ss -tnH state established "sport = :$1" | wc -l'
+    counted = session.host.run(Command(("bash", "-c", script, "count", str(port))))
+    return int(counted.text.strip() or 0)
