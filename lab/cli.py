@@ -43,6 +43,7 @@ def _up(lab: Lab, options: argparse.Namespace) -> int:
             user=options.user,
             password=options.password,
             forwarding=not options.no_forwarding,
+            sentinel=options.sentinel,
         )
         for name in names
     ]
@@ -140,4 +141,5 @@ def _describe_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--user", default="root", help="who logs in; others than root have sudo")
     up.add_argument("--password", help="the server's requirepass")
     up.add_argument("--no-forwarding", action="store_true", help="AllowTcpForwarding no")
+    up.add_argument("--sentinel", choices=("beside", "alone"), default="", help="a Sentinel too")
     up.add_argument("--json", action="store_true")

@@ -27,6 +27,14 @@ _LAYER_PACKAGES = {
     "firewalld": ("firewalld", "python3-nftables"),
 }
 
+# Sentinels are a layer too: few nodes have one.
+_SENTINEL = "sentinel"
+_SENTINELS = {
+    "bookworm": ("redis-sentinel",),
+    "bullseye": ("redis-sentinel",),
+    "trixie": ("redis-sentinel", "valkey-sentinel"),
+}
+
 # What each server brings into the image's file system before its recipe runs.
 _SERVER_FILES: dict[str, Callable[[Path], None]] = {
     "redis-6.2": servers.build_redis_with_tls,
@@ -52,6 +60,8 @@ class Layer:
             return tuple(
                 (_PACKAGES + (",valkey-server" if self.release == "trixie" else "")).split(",")
             )
+        if self.addition == _SENTINEL:
+            return _SENTINELS[self.release]
         return _LAYER_PACKAGES.get(self.addition, ())
 
     @property
@@ -84,6 +94,8 @@ def layers_for(spec: NodeSpec) -> list[Layer]:
     additions: list[str] = [spec.server] if spec.server in _SERVER_FILES else []
     if spec.firewall_backend in _LAYER_PACKAGES:
         additions.append(spec.firewall_backend)
+    if spec.sentinel:
+        additions.append(_SENTINEL)
     return [*(Layer(spec.image, addition) for addition in additions), Layer(spec.image)]
 
 
@@ -99,7 +111,10 @@ def layers_of(release: str) -> list[Layer]:
     servers_of_release = list(_SERVER_FILES) if release == "bookworm" else []
     return [
         Layer(release),
-        *(Layer(release, addition) for addition in (*_LAYER_PACKAGES, *servers_of_release)),
+        *(
+            Layer(release, addition)
+            for addition in (*_LAYER_PACKAGES, _SENTINEL, *servers_of_release)
+        ),
     ]
 
 

@@ -161,7 +161,8 @@ class Lab:
         # sshd does not wait for firewalld, which is "active" before its rules are in force.
         guarded = ("firewall-cmd", "--state") if spec["firewall"] == "firewalld" else ()
         address = self._network().address(settings["index"])
-        wait_ready(node, address, outside=outside, guarded=guarded)
+        port = NodeSpec(**spec).ports[0]
+        wait_ready(node, address, port, outside=outside, guarded=guarded)
 
     def _each(self, nodes: Iterable[NodeFiles], act: Callable[[NodeFiles], None]) -> None:
         with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -4,31 +4,31 @@ import uuid
 
 from lab import redisconf
 from lab.disk import Disk
-from lab.spec import REDIS_PORT, SSH_PORT, NodeSpec
+from lab.spec import SSH_PORT, NodeSpec
 
 _UNITS = "/etc/systemd/system"
 _USER_ID = 1000
 
-_NFTABLES = f"""\
+_NFTABLES = """\
 #!/usr/sbin/nft -f
 
 flush ruleset
 
-table inet filter {{
-\tchain input {{
+table inet filter {
+\tchain input {
 \t\ttype filter hook input priority filter; policy drop;
 \t\tct state established,related accept
 \t\tiif "lo" accept
-\t\tmeta l4proto {{ icmp, ipv6-icmp }} accept
-\t\ttcp dport {{ {SSH_PORT}, {REDIS_PORT} }} accept
-\t}}
-\tchain forward {{
+\t\tmeta l4proto { icmp, ipv6-icmp } accept
+\t\ttcp dport { PORTS } accept
+\t}
+\tchain forward {
 \t\ttype filter hook forward priority filter; policy drop;
-\t}}
-\tchain output {{
+\t}
+\tchain output {
 \t\ttype filter hook output priority filter; policy accept;
-\t}}
-}}
+\t}
+}
 """
 
 
@@ -46,9 +46,13 @@ def provision(disk: Disk, spec: NodeSpec, *, host_key: str, authorised_key: str)
     disk.write("/etc/machine-id", f"{uuid.uuid4().hex}\n", mode=0o444)
     disk.write("/etc/ssh/ssh_host_ed25519_key", host_key, mode=0o600)
     _write_login(disk, spec, authorised_key)
-    _write_server(disk, spec)
+    if spec.sentinel != "alone":
+        _write_server(disk, spec)
+    if spec.sentinel:
+        _write_sentinel(disk, spec)
     if spec.firewall_backend == "nftables":
-        disk.write("/etc/nftables.conf", _NFTABLES, mode=0o755)
+        ports = ", ".join(map(str, (SSH_PORT, *spec.ports)))
+        disk.write("/etc/nftables.conf", _NFTABLES.replace("PORTS", ports), mode=0o755)
         _enable(disk, "nftables.service", "sysinit.target")
 
 
@@ -88,6 +92,13 @@ def _write_server(disk: Disk, spec: NodeSpec) -> None:
         disk.write(f"{_UNITS}/{spec.unit}.d/config-path.conf", _drop_in(disk, spec, path))
     _enable(disk, spec.unit, "multi-user.target")
     disk.link(f"{_UNITS}/{spec.service}.service", f"/lib/systemd/system/{spec.unit}")
+
+
+def _write_sentinel(disk: Disk, spec: NodeSpec) -> None:
+    path = spec.sentinel_config_path
+    config = redisconf.opened(disk.read(path), wildcard="*")
+    disk.write(path, redisconf.without_monitors(config), like=path)
+    _enable(disk, spec.sentinel_unit, "multi-user.target")
 
 
 def _drop_in(disk: Disk, spec: NodeSpec, path: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lab.commands import LabError
 from lab.inside import enter
-from lab.spec import REDIS_PORT, SSH_PORT
+from lab.spec import SSH_PORT
 from lab.state import NodeFiles
 
 READY_TIMEOUT = 60
@@ -15,20 +15,21 @@ _PAUSE = 0.05
 
 # For a node whose server listens on loopback only, or whose cable is out.
 _ASK_WITHIN = f"""\
-exec 3<>/dev/tcp/127.0.0.1/{SSH_PORT} 4<>/dev/tcp/127.0.0.1/{REDIS_PORT} || exit 1
+exec 3<>/dev/tcp/127.0.0.1/{SSH_PORT} 4<>/dev/tcp/127.0.0.1/$1 || exit 1
 read -rt 1 banner <&3; printf 'PING\\r\\n' >&4; read -rt 1 reply <&4
 [[ $banner == SSH-* && $reply == [+-]* ]]
 """
 
 
 def wait_ready(
-    node: NodeFiles, address: str, *, outside: bool, guarded: Sequence[str] = ()
+    node: NodeFiles, address: str, port: int, *, outside: bool, guarded: Sequence[str] = ()
 ) -> None:
     """Return when sshd and the server answer.
 
     Args:
         node: the node, which is booting.
         address: its address on the lab's network.
+        port: where its server, or its Sentinel, listens.
         outside: ask over the network; otherwise from within the node.
         guarded: a command that succeeds once the node's firewall is up, too.
 
@@ -40,7 +41,7 @@ def wait_ready(
     answered = False
     while not answered:
         time.sleep(_PAUSE)
-        answered = _answers(address) if outside else _answers_within(node)
+        answered = _answers(address, port) if outside else _answers_within(node, port)
         answered = answered and (not guarded or _succeeds(node, *guarded))
         if not answered and time.monotonic() > deadline:
             raise LabError(f"{node.root.name} did not answer in {READY_TIMEOUT} s; {_tail(node)}")
@@ -48,9 +49,9 @@ def wait_ready(
             raise LabError(f"{node.root.name} ended while it booted; {_tail(node)}")
 
 
-def _answers(address: str) -> bool:
+def _answers(address: str, port: int) -> bool:
     # The server first: each connection to sshd without a login costs it something.
-    return _says(address, REDIS_PORT, b"PING\r\n", b"+-") and _says(address, SSH_PORT, b"", b"S")
+    return _says(address, port, b"PING\r\n", b"+-") and _says(address, SSH_PORT, b"", b"S")
 
 
 def _says(address: str, port: int, question: bytes, first: bytes) -> bool:
@@ -63,8 +64,8 @@ def _says(address: str, port: int, question: bytes, first: bytes) -> bool:
     return bool(answer) and answer in first
 
 
-def _answers_within(node: NodeFiles) -> bool:
-    return _succeeds(node, "bash", "-c", _ASK_WITHIN)
+def _answers_within(node: NodeFiles, port: int) -> bool:
+    return _succeeds(node, "bash", "-c", _ASK_WITHIN, "ask", str(port))
 
 
 def _succeeds(node: NodeFiles, *command: str) -> bool:

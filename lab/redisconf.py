@@ -23,3 +23,8 @@ def with_password(config: str, password: str) -> str:
     if example is None:
         return f"{config}\n{line}\n"
     return f"{config[: example.end()]}\n{line}{config[example.end() :]}"
+
+
+def without_monitors(config: str) -> str:
+    """Let a Sentinel watch nothing yet."""
+    return re.sub(r"^sentinel .*\n", "", config, flags=re.MULTILINE | re.IGNORECASE)

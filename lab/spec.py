@@ -9,6 +9,7 @@ from lab.commands import LabError
 Image = Literal["bookworm", "bullseye", "trixie"]
 Server = Literal["redis", "valkey", "redis-6.2", "redis-without-tls"]
 Firewall = Literal["nftables", "iptables", "ufw", "firewalld", "none"]
+Sentinel = Literal["", "beside", "alone"]
 State = Literal["running", "stopped", "cut"]
 
 IMAGES: tuple[Image, ...] = get_args(Image)
@@ -17,6 +18,7 @@ FIREWALLS: tuple[Firewall, ...] = get_args(Firewall)
 
 SSH_PORT = 22
 REDIS_PORT = 6379
+SENTINEL_PORT = 26379
 POWER_OFF_SECONDS = 20
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -33,6 +35,7 @@ class NodeSpec:
         user: who logs in; anyone but root gets sudo without a password, and root's login is closed.
         password: the server's requirepass.
         forwarding: whether sshd allows TCP forwarding.
+        sentinel: a Sentinel that monitors nothing yet, beside the server or in its place.
     """
 
     name: str
@@ -44,6 +47,7 @@ class NodeSpec:
     user: str = "root"
     password: str | None = None
     forwarding: bool = True
+    sentinel: Sentinel = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -76,8 +80,22 @@ class NodeSpec:
         return f"{self.service}-server.service"
 
     @property
+    def sentinel_unit(self) -> str:
+        return f"{self.service}-sentinel.service"
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """What the node answers on, the first one always."""
+        server = () if self.sentinel == "alone" else (REDIS_PORT,)
+        return (*server, *((SENTINEL_PORT,) if self.sentinel else ()))
+
+    @property
     def stock_config_path(self) -> str:
         return f"/etc/{self.service}/{self.service}.conf"
+
+    @property
+    def sentinel_config_path(self) -> str:
+        return f"/etc/{self.service}/sentinel.conf"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,13 @@ class Panel:
         return cls(environment_create(actor=ANNA, name="acceptance"))
 
     def register(
-        self, host: LabNode, *, group: str = "", username: str = "", password: str = ""
+        self,
+        host: LabNode,
+        *,
+        group: str = "",
+        username: str = "",
+        password: str = "",
+        unit: str = "",
     ) -> Node:
         """Register a node, with the fingerprint of its host key, and look at it.
 
@@ -53,6 +59,7 @@ class Panel:
             user=host.user,
             credential="lab",
             host_key=host.host_key,
+            unit=unit,
             server_username=username,
             server_password=Secret(password),
         )

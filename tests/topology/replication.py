@@ -1,7 +1,8 @@
 """A primary and its replicas, registered as one group, and what is seen of them from outside."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -25,12 +26,19 @@ NAMES = ("primary", "replica-1", "replica-2")
 
 
 class Replication:
-    """One primary and two replicas, registered as one group."""
+    """One primary and two replicas, registered as one group.
 
-    def __init__(self, stage: Stage, kind: str) -> None:
+    Args:
+        primary: What is special about the primary's machine.
+    """
+
+    def __init__(
+        self, stage: Stage, kind: str, *, primary: Mapping[str, Any] | None = None
+    ) -> None:
         self.stage, self.service = stage, "valkey" if kind == "valkey" else "redis"
+        special = {"primary": primary or {}}
         for name in NAMES:
-            SPECS[name] = NodeSpec(name=name, **KINDS[kind])
+            SPECS[name] = NodeSpec(name=name, **KINDS[kind], **special.get(name, {}))
         stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
         for name in NAMES[1:]:
             self._follow(name)
