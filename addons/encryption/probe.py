@@ -196,9 +196,7 @@ def plaintext_of(node: NodeSession, port: int, *, closed: bool) -> str:
     """
     if port == 0:
         return "closed"
-    said = probe_plaintext(
-        lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT), _TIMEOUT
-    )
+    said = answer_on(node, port)
     if closed and said in PLAIN_OPEN:
         raise StepFailed(
             Reason(
@@ -216,6 +214,13 @@ def plaintext_of(node: NodeSession, port: int, *, closed: bool) -> str:
             )
         )
     return "closed" if closed else said
+
+
+def answer_on(node: NodeSession, port: int) -> str:
+    """Return what a port answers on the node itself, as `probe_plaintext` has it."""
+    return probe_plaintext(
+        lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT), _TIMEOUT
+    )
 
 
 def plaintext_outside(node: NodeSession, port: int) -> str:

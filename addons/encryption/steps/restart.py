@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
-from addons.encryption.probe import PLAIN_OPEN
+from addons.encryption.probe import PLAIN_OPEN, answer_on
 from addons.encryption.restarting import (
     WAIT_SECONDS,
     check_file,
@@ -21,10 +21,7 @@ from addons.session import NodeSession
 from instances.reason import Reason
 from instances.remote import files
 from instances.remote.errors import RemoteError
-from instances.remote.tls_probe import probe_plaintext
-from instances.runtime import admin_address
 
-_TIMEOUT = 5.0
 TYPICAL_INTERRUPTION_MS = 70
 
 
@@ -79,8 +76,8 @@ class Restart:
         return self._heard(node)
 
     def _heard(self, node: NodeSession) -> dict[str, str]:
-        speaks_tls = _says(node, self._tls_port) == "tls"
-        plain = bool(self._plain_port) and _says(node, self._plain_port) in PLAIN_OPEN
+        speaks_tls = answer_on(node, self._tls_port) == "tls"
+        plain = bool(self._plain_port) and answer_on(node, self._plain_port) in PLAIN_OPEN
         return {"listening": str(speaks_tls), "port": str(self._plain_port) if plain else "0"}
 
     def satisfied(self, state: State) -> Reason | None:
@@ -204,11 +201,6 @@ def _disarm_guard(node: NodeSession) -> bool:
     """Disarm the guard, and say whether it has put the old file back."""
     command = disarm_command(node.run, node.brief.node, workspace=node.workspace)
     return "fired" in node.host.run(command).text
-
-
-def _says(node: NodeSession, port: int) -> str:
-    """Return what a port answers on the node itself, as `probe_plaintext` has it."""
-    return probe_plaintext(lambda: node.host.connect(admin_address(node.server), port, _TIMEOUT))
 
 
 def _differs(running: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
