@@ -75,6 +75,7 @@ class Stage:
     def register(self, *names: str) -> Node:
         """Register nodes as one group, insist that nothing is wrong with them; return the last."""
         group = names[0] if len(names) == 1 else "fleet"
+        at_once(self.address, names)
         for name in names:
             password = self.password(name)
             node = self.panel.register(self.hosts[name], group=group, password=password)
@@ -127,4 +128,4 @@ class Stage:
 
     def make_anew(self, name: str) -> None:
         self.lab.down([name])
-        self.hosts[name] = self.lab.up([SPECS[name]])[0]
+        del self.hosts[name]

@@ -3,19 +3,15 @@
 On one kind of node in the usual run; on every server and every firewall in the long one.
 """
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from addons.runs.drive import run_drive
 from addons.runs.services import run_confirm
 from addons.watch.services import drift_accept
-from lab import Lab, LabNode
 from tests.acceptance.drifting import Watched, condition, differences
 from tests.acceptance.panel import ANNA, refused, succeeded, unchanged
 from tests.acceptance.photograph import config_of
-from tests.acceptance.stage import SPECS, Stage
+from tests.acceptance.stage import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
@@ -31,23 +27,6 @@ RUNNING = "the running server"
 )
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def laboratory(name: str) -> Iterator[Lab]:
-    """One node of its own: booting them all would take longer than the test."""
-    lab = Lab(name=f"test-drift{os.environ.get('PYTEST_XDIST_WORKER', '')}")
-    lab.down()
-    try:
-        lab.up([SPECS[name]])
-        yield lab
-    finally:
-        lab.down()
-
-
-@pytest.fixture(scope="module")
-def hosts(laboratory: Lab) -> dict[str, LabNode]:
-    return {node.name: node for node in laboratory.nodes()}
 
 
 @pytest.fixture

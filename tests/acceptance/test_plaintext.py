@@ -1,6 +1,5 @@
 """Who still speaks plaintext: right to the connection, on each version."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,11 +21,10 @@ from addons.session import NodeSession
 from addons.watch.observe import nodes_observe
 from instances.errors import DomainError
 from instances.remote.ssh import SshHost
-from lab import Lab, LabNode
 from tests.acceptance.callers import KINDS, NAMES, USER, Callers, callers
 from tests.acceptance.panel import succeeded
 from tests.acceptance.photograph import cli, shell
-from tests.acceptance.stage import SPECS, Stage
+from tests.acceptance.stage import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
@@ -38,29 +36,11 @@ VERSIONS = [
 OVER_TLS = 3
 
 
-@pytest.fixture(scope="module")
-def laboratory() -> Iterator[Lab]:
-    """Nodes of its own: booting all of the others would take longer than the tests."""
-    lab = Lab(name=f"test-plain{os.environ.get('PYTEST_XDIST_WORKER', '')}")
-    lab.down()
-    try:
-        yield lab
-    finally:
-        lab.down()
-
-
-@pytest.fixture(scope="module")
-def hosts(laboratory: Lab) -> dict[str, LabNode]:
-    return {}
-
-
 class Scene:
     """A node with the add-on on it."""
 
     def __init__(self, stage: Stage, name: str) -> None:
         self.stage, self.name = stage, name
-        if name not in stage.hosts:
-            (stage.hosts[name],) = stage.lab.up([SPECS[name]])
         stage.register(name)
         stage.panel.install(name)
 

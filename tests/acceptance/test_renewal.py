@@ -1,8 +1,6 @@
 """A real node is renewed once it is due: the tick begins it, and the wire shows the new one."""
 
-import os
 import ssl
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -13,31 +11,13 @@ from addons.renewal.plan import Way
 from addons.renewal.standing import renewals_of
 from addons.renewal.tick import renewals_tick
 from addons.runs.drive import run_drive
-from lab import Lab, LabNode
 from tests.acceptance.panel import succeeded
-from tests.acceptance.stage import SPECS, Stage
+from tests.acceptance.stage import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
 
 NODE = "cache"
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture(scope="module")
-def laboratory() -> Iterator[Lab]:
-    """One node of its own: booting them all would take longer than the test."""
-    lab = Lab(name=f"test-renew{os.environ.get('PYTEST_XDIST_WORKER', '')}")
-    lab.down()
-    try:
-        lab.up([SPECS[NODE]])
-        yield lab
-    finally:
-        lab.down()
-
-
-@pytest.fixture(scope="module")
-def hosts(laboratory: Lab) -> dict[str, LabNode]:
-    return {node.name: node for node in laboratory.nodes()}
 
 
 def served(stage: Stage) -> str:

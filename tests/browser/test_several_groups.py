@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from lab import Lab, LabNode, NodeSpec
 from tests.browser.conftest import PASSWORD, authority, sign_in
 from tests.crash.node_state import tls_ping
+from tests.labs import fresh
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(240)]
@@ -19,9 +20,8 @@ SECRET = "the-password-that-no-report-holds"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    lab = Lab(name="test-several")
-    yield lab
-    lab.down()
+    with fresh(Lab(name="test-several")) as lab:
+        yield lab
 
 
 @pytest.fixture(scope="module")

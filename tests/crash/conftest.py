@@ -1,6 +1,5 @@
 """Two real nodes, one that is changed live and one that is restarted, for killing workers."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,16 +20,16 @@ from instances.services import (
 )
 from lab import Lab, LabNode, NodeSpec
 from tests.crash.node_state import NodeState, read_state
+from tests.labs import fresh, name_of_lab
 
 ACTOR = Actor(None, "test", "terminal")
 
 
 @pytest.fixture(scope="session")
 def crash_lab() -> Iterator[Lab]:
-    lab = Lab(name=f"test-crash{os.environ.get('PYTEST_XDIST_WORKER', '')}")
-    lab.up([NodeSpec(name="live-1"), NodeSpec(name="restart-1", image="bullseye")])
-    yield lab
-    lab.down()
+    with fresh(Lab(name=name_of_lab("test-crash"))) as lab:
+        lab.up([NodeSpec(name="live-1"), NodeSpec(name="restart-1", image="bullseye")])
+        yield lab
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from lab import Lab, NodeSpec
 from tests.fleet.postgres import postgres
+from tests.labs import fresh
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -19,10 +20,9 @@ LAB = "test-fleet"
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Lab]:
-    lab = Lab(name=LAB)
-    lab.up([NodeSpec(name=f"node-{number}") for number in range(1, 21)])
-    yield lab
-    lab.down()
+    with fresh(Lab(name=LAB)) as lab:
+        lab.up([NodeSpec(name=f"node-{number}") for number in range(1, 21)])
+        yield lab
 
 
 def act(panel: LivePanel) -> dict[str, Any]:

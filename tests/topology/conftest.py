@@ -8,17 +8,14 @@ import pytest
 
 from lab import Lab
 from tests.acceptance.stage import Stage
+from tests.labs import fresh, name_of_lab
 
 
 @pytest.fixture(scope="session")
 def laboratory() -> Iterator[Lab]:
     name = os.environ.get("REDOUBT_LAB_NAME", "test-topo")
-    lab = Lab(name=f"{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}")
-    lab.down()
-    try:
+    with fresh(Lab(name=name_of_lab(name))) as lab:
         yield lab
-    finally:
-        lab.down()
 
 
 @pytest.fixture
