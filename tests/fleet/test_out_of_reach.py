@@ -1,6 +1,7 @@
 """Every machine is cut off: pages answer as fast as ever, and say what is not known any more."""
 
 import json
+import statistics
 import time
 from collections.abc import Iterator
 
@@ -8,6 +9,7 @@ import pytest
 
 from lab import Lab, LabNode, NodeSpec
 from tests.fleet.visitor import Visitor
+from tests.labs import fresh
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
@@ -43,12 +45,8 @@ PATIENCE_SECONDS = 40.0
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    found = Lab(name=LAB)
-    found.down()
-    try:
+    with fresh(Lab(name=LAB)) as found:
         yield found
-    finally:
-        found.down()
 
 
 @pytest.fixture(scope="module")
@@ -99,12 +97,15 @@ def test_no_page_waits_for_a_node(lab: Lab, hosts: list[LabNode], panel: LivePan
     for host in hosts:
         lab.cut(host.name)
 
-    asked = time.monotonic()
+    asked, clicks = time.monotonic(), []
     for number in range(1, len(hosts) + 1):
         began = time.monotonic()
         page = ada.post(f"/nodes/{number}/", f"/nodes/{number}/look/")
-        assert time.monotonic() - began < 1 + 2 * usual["/nodes/1/"]
+        clicks.append(time.monotonic() - began)
         assert "asked=" in page
+    # Once each, so the machine may have had something else to do meanwhile.
+    assert max(clicks) < CONNECT_SECONDS / 2
+    assert statistics.median(clicks) < 1 + 2 * usual["/nodes/1/"]
     # While the workers wait for nodes that do not answer:
     during = {page: ada.seconds(page, times=3) for page in PAGES}
     faults = _wait_for_faults(panel, len(hosts))
