@@ -69,6 +69,13 @@ class Step(Protocol[N_contra]):
     key: str
     title: str
 
+    @property
+    def together(self) -> bool:
+        """Whether all nodes of a rank take it at one moment, forward and back.
+
+        They wait for each other before it. Where one cannot come, or fails, all of them go back.
+        """
+
     def inspect(self, node: N_contra) -> State:
         """Look, change nothing, and return the state that `undo` would need."""
 

@@ -1,6 +1,6 @@
 """A world in memory for the engine: nodes that are dictionaries, steps that set one key."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,7 @@ class SetValue:
 
     key: str
     wanted: str = "new"
+    together: bool = False
 
     @property
     def title(self) -> str:
@@ -100,6 +101,7 @@ class ValueWork:
     confirmed: Mapping[str, Any] = field(default_factory=dict)
     obstacles: Sequence[Reason] = ()
     rank: int = 0
+    together: Collection[str] = ()
     finished: bool = False
     closed: bool = False
 
@@ -108,7 +110,7 @@ class ValueWork:
         return Session(self.world, self.node)
 
     def plan(self, session: Session) -> ValuePlan:
-        steps = [SetValue(key) for key in KEYS]
+        steps = [SetValue(key, together=key in self.together) for key in KEYS]
         return ValuePlan(steps, obstacles=self.obstacles, rank=self.rank)
 
     def finish(self, session: Session) -> None:

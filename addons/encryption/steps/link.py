@@ -26,6 +26,7 @@ class ReplicationLink:
 
     key = "link"
     title = "Replication link"
+    together = False
 
     def __init__(self, port: int) -> None:
         self._port = port

@@ -57,6 +57,7 @@ class ReloadCertificates:
 
     key = "reload"
     title = "Reload"
+    together = False
 
     def __init__(self, layout: Layout) -> None:
         self._path = layout.certificate

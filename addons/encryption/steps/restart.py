@@ -37,6 +37,7 @@ class Restart:
 
     key = "restart"
     title = "Restart"
+    together = False
 
     def __init__(
         self,

@@ -32,6 +32,7 @@ class RunningServer:
 
     key = "runtime"
     title = "Apply"
+    together = False
 
     def __init__(
         self,
