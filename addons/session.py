@@ -117,7 +117,7 @@ class NodeSession:
         A server that speaks TLS alone and wants a certificate cannot be asked: that is remembered.
         """
         try:
-            self.runtime = read_runtime(self.redis())
+            self.runtime = read_runtime(self.redis(), self.server)
         except ServerRefused as refusal:
             if refusal.reason != "TlsOnly":
                 raise

@@ -85,7 +85,7 @@ def _facts_of(row: Node) -> tuple[NodeFacts, RuntimeFacts | None, Reason | None]
                 introduce=introduction_to(row.group.environment),
                 also=facts.ports_listened_on,
             )
-            runtime = read_runtime(redis)
+            runtime = read_runtime(redis, facts.server)
             redis.close()
         except RemoteError as error:
             return facts, None, _reason(error)

@@ -1,15 +1,17 @@
 """What the running server says of itself, in its own protocol."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from instances.nodeconf.facts import ServerFacts
+from instances.nodeconf.topology.asking import WATCHERS, questions, seen_of, sentinels_meet
+from instances.nodeconf.topology.seen import Role, Seen
 from instances.reason import Reason
 from instances.remote.errors import ServerRefused
 from instances.remote.server import RedisClient
 
-CONFIG_PATTERNS = ("tls-*", "bind", "port", "protected-mode", "save", "appendonly")
+CONFIG_PATTERNS = ("tls-*", "bind", "port", "protected-mode", "save", "appendonly", "*-announce-*")
 _FORBIDDEN = {"NoPermission", "CommandRenamed"}
 
 # Redis opens a socket of one family for each of these (redis 7.0.15 src/server.c, listenToPort).
@@ -28,6 +30,7 @@ class RuntimeFacts:
         config_refused: Why CONFIG cannot be used (renamed, no permission), or None.
         role: ``master`` or ``slave`` as INFO says, shown as primary or replica.
         clients: Open client connections, the panel's own not counted.
+        seen: What it says of the servers around it.
         open: Whether it answers clients that do not log in; None where it does not tell.
     """
 
@@ -36,6 +39,7 @@ class RuntimeFacts:
     role: str = ""
     clients: int = 0
     info: Mapping[str, str] = field(default_factory=dict)
+    seen: Seen = field(default_factory=lambda: Seen(Role.UNKNOWN))
     open: bool | None = None
 
 
@@ -50,20 +54,29 @@ def admin_address(server: ServerFacts) -> str:
     return bound[0] if bound else "127.0.0.1"
 
 
-def read_runtime(redis: RedisClient) -> RuntimeFacts:
-    """Ask the server, in one round trip.
+def read_runtime(redis: RedisClient, server: ServerFacts) -> RuntimeFacts:
+    """Ask the server, in one round trip; in two where Sentinels watch it.
+
+    Args:
+        server: Its facts: what it can be asked follows from them.
 
     Raises:
         ServerRefused: It wants a password, or protected mode denies, or it is loading.
     """
-    asked = [("CONFIG", "GET", pattern) for pattern in CONFIG_PATTERNS]
-    told, default, *answers = redis.pipeline([("INFO",), ("ACL", "GETUSER", "default"), *asked])
+    settings = [("CONFIG", "GET", pattern) for pattern in CONFIG_PATTERNS]
+    around = questions(server)
+    told, default, *answers = redis.pipeline(
+        [("INFO",), ("ACL", "GETUSER", "default"), *settings, *around]
+    )
     if isinstance(told, Exception):
         raise told
     info = parse_info(_text(told))
-    refused = next((answer for answer in answers if isinstance(answer, ServerRefused)), None)
+    said, others = answers[: len(settings)], _answered(around, answers[len(settings) :])
+    if sentinels_meet(others, info):
+        others |= _answered((WATCHERS,), redis.pipeline([WATCHERS]))
+    refused = next((answer for answer in said if isinstance(answer, ServerRefused)), None)
     config: dict[str, str] = {}
-    for answer in answers:
+    for answer in said:
         if not isinstance(answer, Exception):
             config.update(_pairs(answer))
     return RuntimeFacts(
@@ -72,8 +85,17 @@ def read_runtime(redis: RedisClient) -> RuntimeFacts:
         role=info.get("role", ""),
         clients=max(0, int(info.get("connected_clients", "1")) - 1),
         info=info,
+        seen=seen_of(server, info, config, others),
         open=_open(default),
     )
+
+
+def _answered(
+    asked: Sequence[tuple[str, ...]], answers: Sequence[Any]
+) -> dict[tuple[str, ...], Any]:
+    """Return answers by question; what was refused is left out."""
+    pairs = zip(asked, answers, strict=True)
+    return {question: answer for question, answer in pairs if not isinstance(answer, Exception)}
 
 
 def config_set_refused(redis: RedisClient) -> Reason | None:

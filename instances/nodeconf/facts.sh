@@ -180,14 +180,14 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
       done
     fi
   fi
-  identity= ownership=
+  identity= ownership= changed=
   while IFS= read -r line; do
     name=${line#* * * } owners=${line%" $name"}
     case $name in
       "/proc/$chosen:"*) owner=${owners% *} ;;
       "$program:"*) identity=$name ;;
     esac
-    [[ -n $config && $name == "$config:"* ]] && ownership=$owners
+    [[ -n $config && $name == "$config:"* ]] && ownership=$owners changed=${name##*:}
   done < <(stat -L -c '%U %G %a %n:%d:%i:%s:%Y' \
     ${chosen:+"/proc/$chosen"} ${program:+"$program"} ${config:+"$config"})
   [[ $chosen ]] && cd -P "/proc/$chosen/cwd" && cwd=$PWD && cd /
@@ -237,7 +237,7 @@ if [[ -z $several && -n $chosen$chosen_unit ]]; then
     cd -P "${config%/*}/" && target=${PWD%/}/${config##*/} && cd /
     [[ -L $config ]] && target=$(readlink -f "$config")
     [[ -w ${target%/*}/ ]] && writable=yes || writable=no
-    section configfile '' "$config"$'\n'"$target"$'\n'"$ownership"$'\n'"$writable"
+    section configfile '' "$config"$'\n'"$target"$'\n'"$ownership"$'\n'"$writable"$'\n'"$changed"
     slurp config "$config" '' && includes "$config" 0
   fi
 fi

@@ -22,6 +22,7 @@ class ConfigFileFacts:
         mode: Permission bits.
         directory_writable: Whether root can put a new file beside it.
         includes: Contents by path, of includes of includes too.
+        changed: When the main file was last written, in the node's seconds since 1970.
     """
 
     path: str
@@ -32,6 +33,7 @@ class ConfigFileFacts:
     directory_writable: bool
     content: bytes = field(repr=False)
     includes: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    changed: int | None = None
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _tls(said: str) -> tuple[bool | None, str]:
 
 
 def _config(sections: Sections) -> ConfigFileFacts:
-    path, target, ownership, writable = _fields(sections, "configfile", 4)
+    path, target, ownership, writable, changed = _fields(sections, "configfile", 5)
     content = sections.get(("config", ""))
     if not path:
         _unreadable("The server names no configuration file, and none is where it usually lies.")
@@ -153,7 +153,15 @@ def _config(sections: Sections) -> ConfigFileFacts:
     owner, group, mode = (ownership.split() + ["root", "root", "644"][len(ownership.split()) :])[:3]
     includes = {key: value for (name, key), value in sections.items() if name == "include"}
     return ConfigFileFacts(
-        path, target or path, owner, group, int(mode, 8), writable == "yes", content, includes
+        path=path,
+        target=target or path,
+        owner=owner,
+        group=group,
+        mode=int(mode, 8),
+        directory_writable=writable == "yes",
+        content=content,
+        includes=includes,
+        changed=int(changed) if changed.isdecimal() else None,
     )
 
 

@@ -101,7 +101,7 @@ def seen(
     pair: tuple[str, Secret] | None = None,
 ) -> RuntimeFacts:
     with closing(opened(host, facts, *login, pair=pair)) as redis:
-        return read_runtime(redis)
+        return read_runtime(redis, facts)
 
 
 ACLS = {

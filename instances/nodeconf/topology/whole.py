@@ -1,0 +1,273 @@
+"""What the nodes of a group have seen, put together into one picture."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from instances.nodeconf.client_list import Place
+from instances.nodeconf.topology.encrypted import Encrypted, Wire, bus_encrypted, link_encrypted
+from instances.nodeconf.topology.known import Known, Register
+from instances.nodeconf.topology.picture import Bus, Guard, Kind, Link, Member, Topology
+from instances.nodeconf.topology.seen import ClusterNode, Down, Following, Role, Watch
+from instances.nodeconf.topology.strangers import Stranger, strangers, without_doubles
+
+_NOBODY_ASKS = "The replica does not tell the panel: it is not managed here, or does not answer."
+
+
+def topology_of(known: Iterable[Known]) -> Topology:
+    """Put together what managed servers said; of two who contradict the later counts."""
+    return _Drawing(known).drawn()
+
+
+@dataclass
+class _Drawing:
+    """A picture that is being made."""
+
+    nodes: Iterable[Known]
+    register: Register = field(init=False)
+    members: dict[str, Member] = field(default_factory=dict)
+    guards: dict[str, Guard] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.register = Register(self.nodes)
+        self.known: Sequence[Known] = self.register.known
+        told = [each for each in self.known if each.seen is not None and each.seen_at is not None]
+        self.told = sorted(told, key=lambda each: (each.seen_at, each.key))
+
+    def drawn(self) -> Topology:
+        for each in self.known:
+            self.members[_key(each)] = _own(each)
+        for teller in self.told:
+            self._around(teller)
+        for teller in self.told:
+            self._follows(teller)
+        found = self._strangers()
+        for stranger in found:
+            if not stranger.place.port:
+                key, where = f"@{stranger}", str(stranger)
+                self.members[key] = Member(key, where, None, where, Role.SENTINEL)
+        moments = [each.seen_at for each in self.told if each.seen_at]
+        return Topology(
+            kind=self._kind(),
+            members=tuple(self.members.values()),
+            guards=tuple(self.guards.values()),
+            bus=self._bus(),
+            strangers=found,
+            blind=tuple(each.name for each in self.known if each.seen is None),
+            latest=max(moments, default=None),
+            oldest=min(moments, default=None),
+        )
+
+    def _kind(self) -> Kind:
+        if any(each.seen and each.seen.cluster for each in self.told):
+            return Kind.CLUSTER
+        if self.guards or any(each.seen and each.seen.sentinels for each in self.told):
+            return Kind.SENTINEL
+        if any(each.link for each in self.members.values()):
+            return Kind.REPLICATION
+        return Kind.STANDALONE if self.told else Kind.UNKNOWN
+
+    def _around(self, teller: Known) -> None:
+        """Note those of whom a server speaks."""
+        seen = teller.seen
+        if seen is None:
+            return
+        if seen.cluster is not None:
+            for node in seen.cluster.nodes:
+                self._cluster_node(teller, node, seen.cluster.nodes)
+            return
+        for follower in seen.followers:
+            key = self._meet(follower.place, teller, Role.REPLICA)
+            if self.members[key].node is None:
+                behind = max(0, (seen.offset or 0) - follower.offset)
+                link = Link(
+                    primary=_key(teller),
+                    up=follower.online,
+                    encrypted=Encrypted(Wire.UNKNOWN, _NOBODY_ASKS),
+                    behind=behind,
+                    idle=follower.idle,
+                )
+                self.members[key] = replace(self.members[key], link=link)
+        if seen.following is not None:
+            self._upstream(teller, seen.following)
+        for watch in seen.watches:
+            if self.register.concerns(watch, teller):
+                self._guard(teller, watch)
+
+    def _cluster_node(self, teller: Known, node: ClusterNode, nodes: Sequence[ClusterNode]) -> None:
+        role = Role.REPLICA if node.primary else Role.PRIMARY
+        key = self._cluster_key(teller, node)
+        link = None
+        if node.primary:
+            upstream = next((each for each in nodes if each.id == node.primary), None)
+            if upstream is not None:
+                primary = self._cluster_key(teller, upstream)
+                link = Link(primary, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
+        self.members[key] = replace(
+            self.members[key],
+            role=role,
+            slots=node.slots,
+            bus=node.bus,
+            down=node.down,
+            link=link,
+        )
+
+    def _cluster_key(self, teller: Known, node: ClusterNode) -> str:
+        role = Role.REPLICA if node.primary else Role.PRIMARY
+        return self._meet(node.place, teller, role, node.id, node.hostname)
+
+    def _guard(self, teller: Known, watch: Watch) -> None:
+        primary = self._meet(watch.primary.place, teller, Role.PRIMARY, watch.primary.id)
+        self._down(primary, watch.primary.down)
+        for each in watch.replicas:
+            found = self.register.find(each.place, teller, each.id)
+            if found is None and not each.id:
+                continue  # A place where it once was.
+            key = self._meet(each.place, teller, Role.REPLICA, each.id)
+            if each.id:
+                self._down(key, each.down)
+            if self.members[key].node is None and self.members[key].link is None:
+                link = Link(primary, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
+                self.members[key] = replace(self.members[key], link=link)
+        fellows = [_key(teller)]
+        for each in watch.sentinels:
+            fellows.append(self._meet(each.place, teller, Role.SENTINEL, each.id))
+            self._down(fellows[-1], each.down)
+        self.guards[watch.name] = Guard(
+            watch.name, primary, watch.quorum, tuple(dict.fromkeys(fellows))
+        )
+
+    def _down(self, key: str, down: Down) -> None:
+        self.members[key] = replace(self.members[key], down=down)
+
+    def _meet(
+        self, place: Place, teller: Known, role: Role, number: str = "", called: str = ""
+    ) -> str:
+        """Return the key of the member at a place, noted now where it was not."""
+        found = self.register.find(place, teller, number)
+        if found is not None:
+            return _key(found)
+        key = f"@{place}"
+        if key not in self.members:
+            self.members[key] = Member(key, called or str(place), None, str(place), role)
+        return key
+
+    def _upstream(self, teller: Known, following: Following) -> str:
+        """Return the key of a replica's primary.
+
+        A name or an address that nobody is known by may be a managed primary's all the same: then
+        that one counts the replica among its own.
+        """
+        found = self.register.find(following.primary, teller)
+        if found is None:
+            found = next((each for each in self.told if self._counts(each, teller)), None)
+        return _key(found) if found else self._meet(following.primary, teller, Role.PRIMARY)
+
+    def _counts(self, primary: Known, replica: Known) -> bool:
+        followers = primary.seen.followers if primary.seen else ()
+        return any(self.register.find(each.place, primary) is replica for each in followers)
+
+    def _follows(self, replica: Known) -> None:
+        """Draw a managed replica's link, as it and its primary tell."""
+        seen = replica.seen
+        if seen is None or seen.following is None:
+            return
+        upstream = self._upstream(replica, seen.following)
+        primary = next((each for each in self.told if _key(each) == upstream), None)
+        link = Link(
+            primary=upstream,
+            up=seen.following.up,
+            encrypted=link_encrypted(seen, primary.seen if primary else None),
+            syncing=seen.following.syncing,
+            behind=self._behind(replica, primary),
+            idle=seen.following.idle,
+        )
+        key = _key(replica)
+        told = self.members[key].link
+        if seen.cluster is not None and (told is None or told.primary != upstream):
+            return  # Somebody has told otherwise since.
+        self.members[key] = replace(self.members[key], link=link)
+
+    def _behind(self, replica: Known, primary: Known | None) -> int | None:
+        """Return how far a replica was behind, both taken from one account: the primary's."""
+        if primary is None or primary.seen is None or primary.seen.offset is None:
+            return None
+        for each in primary.seen.followers:
+            if self.register.find(each.place, primary) is replica:
+                return max(0, primary.seen.offset - each.offset)
+        return None
+
+    def _bus(self) -> Bus | None:
+        tellers = [each for each in self.told if each.seen and each.seen.cluster]
+        if not tellers:
+            return None
+        cut = [
+            (_key(each), self._cluster_key(each, node))
+            for each in tellers
+            if each.seen and each.seen.cluster and not each.silent
+            for node in each.seen.cluster.nodes
+            if node.id != each.seen.cluster.me and not node.linked and node.down is not Down.YES
+        ]
+        latest = tellers[-1].seen
+        cluster = latest.cluster if latest else None
+        return Bus(
+            encrypted=bus_encrypted(
+                [each.seen for each in self.known], whole=not self._strangers()
+            ),
+            cut=tuple(cut),
+            serving=bool(cluster and cluster.ok),
+            assigned=cluster.assigned if cluster else 0,
+        )
+
+    def _strangers(self) -> tuple[Stranger, ...]:
+        """Return who is not managed here: each once, as the latest account has it."""
+        found: dict[str, Stranger] = {}
+        for each in self.told:
+            if each.seen is not None:
+                for stranger in strangers(each.seen, self.known, teller=each):
+                    found[str(stranger)] = stranger
+        return tuple(without_doubles(found.values()))
+
+
+def _key(known: Known) -> str:
+    return f"n{known.key}"
+
+
+def _own(known: Known) -> Member:
+    seen = known.seen
+    return Member(
+        key=_key(known),
+        name=known.name,
+        node=known.key,
+        place=known.main_place,
+        role=seen.role if seen else Role.UNKNOWN,
+        silent=known.silent,
+        seen_at=known.seen_at,
+    )
+
+
+def sets_of(topology: Topology) -> Iterator[tuple[Member, Mapping[str, list[Member]]]]:
+    """Yield each server that follows nobody, with who follows whom below it, by key.
+
+    Sentinels are left out. A ring of servers that follow each other begins with one of them.
+    """
+    below: dict[str, list[Member]] = {}
+    there = [each for each in topology.members if each.role is not Role.SENTINEL]
+    for each in there:
+        if each.link is not None:
+            below.setdefault(each.link.primary, []).append(each)
+    drawn: set[str] = set()
+    roots = [each for each in there if each.link is None]
+    for root in [*roots, *there]:
+        if root.key in drawn:
+            continue
+        found: dict[str, list[Member]] = {}
+        waiting = [root]
+        drawn.add(root.key)
+        while waiting:
+            at = waiting.pop()
+            followers = [each for each in below.get(at.key, []) if each.key not in drawn]
+            drawn.update(each.key for each in followers)
+            if followers:
+                found[at.key] = followers
+            waiting += followers
+        yield root, found
