@@ -9,6 +9,7 @@ from addons.pki.leaf import Issued
 from instances.errors import DomainError
 from instances.introduction import Introduction
 from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
+from instances.nodeconf.topology.known import Known
 from instances.opening import open_server
 from instances.reason import Reason
 from instances.remote.errors import ServerRefused
@@ -34,6 +35,7 @@ class NodeBrief:
         shares_machine: Whether other nodes are on the same machine.
         introduce: Makes the panel's client certificate for one connection.
         beside: The names of those among them that this run is about, too.
+        fellows: The managed nodes of its group, itself among them, with what they last said.
         certificates: The certificates issued to this node and not abandoned: by fingerprint the
             digest of the key's file, empty where that is not on record.
     """
@@ -52,6 +54,7 @@ class NodeBrief:
     certificates: Mapping[str, str]
     shares_machine: bool
     beside: tuple[str, ...]
+    fellows: tuple[Known, ...]
     installation: int
     introduce: Introduction
 

@@ -23,6 +23,7 @@ from instances.remote.errors import RemoteError
 from instances.remote.host_key import fingerprint, scan_host_key
 from instances.remote.ssh import SshHost
 from instances.runtime import RuntimeFacts, read_runtime
+from instances.topology import topology_store
 
 CLOCK_TOLERANCE_SECONDS = 300
 
@@ -116,6 +117,9 @@ def node_looked_at(
         backend = str(facts.firewall.backend)
         Machine.objects.filter(pk=node.machine_id).update(firewall_backend=backend)
     Node.objects.filter(pk=node.pk).update(**changed)
+    if facts is not None:
+        seen = runtime.seen if runtime else None
+        topology_store(node=node, facts=facts, seen=seen, now=now)
 
 
 def runtime_json(runtime: RuntimeFacts) -> Mapping[str, Any]:

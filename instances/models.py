@@ -124,14 +124,27 @@ class MaintenanceWindow(models.Model):
 
 
 class NodeGroup(Archivable):
-    """A layer of an environment: nodes with one role in it. Its topology is observed."""
+    """A layer of an environment: nodes with one role in it. Its topology is observed.
+
+    ``disagreement`` is the gravest contradiction between what its nodes say of each other ({reason,
+    message, next_step}), empty where there is none; ``disagreement_reason`` what it says of that.
+    """
 
     environment = models.ForeignKey(Environment, models.PROTECT, related_name="groups")
     name = models.CharField(max_length=63, validators=[NAME])
+    disagreement = models.JSONField(default=dict, blank=True)
+    disagreement_reason = _read_from("disagreement__reason")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         ordering = ["environment__name", "name"]
+        indexes = [
+            models.Index(
+                fields=["disagreement_reason"],
+                condition=_LIVING & Q(disagreement_reason__isnull=False),
+                name="group_disagrees",
+            )
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["environment", "name"],
@@ -284,6 +297,24 @@ class Node(Archivable):
     def address(self) -> str:
         """The first name or address that clients use."""
         return str(self.client_addresses[0]) if self.client_addresses else self.machine.address
+
+
+class NodeTopology(models.Model):
+    """What a node last said of the servers around it, and as whom those may speak of it.
+
+    ``seen`` is as `instances.nodeconf.topology.seen` stores it, empty while it never told; beside
+    the node, for lists of ten thousand have no use for it. ``hosts`` and ``ports`` are those of the
+    latest look.
+    """
+
+    node = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="topology")
+    hosts = models.JSONField(default=list)
+    ports = models.JSONField(default=list)
+    seen = models.JSONField(default=dict, blank=True)
+    seen_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"topology of {self.node}"
 
 
 class AuditEvent(models.Model):

@@ -6,7 +6,7 @@ from typing import Any
 
 from instances.nodeconf.facts import ServerFacts
 from instances.nodeconf.topology.asking import WATCHERS, questions, seen_of, sentinels_meet
-from instances.nodeconf.topology.seen import Role, Seen
+from instances.nodeconf.topology.seen import Seen
 from instances.reason import Reason
 from instances.remote.errors import ServerRefused
 from instances.remote.server import RedisClient
@@ -30,7 +30,7 @@ class RuntimeFacts:
         config_refused: Why CONFIG cannot be used (renamed, no permission), or None.
         role: ``master`` or ``slave`` as INFO says, shown as primary or replica.
         clients: Open client connections, the panel's own not counted.
-        seen: What it says of the servers around it.
+        seen: What it says of the servers around it; None where it was not asked.
         open: Whether it answers clients that do not log in; None where it does not tell.
     """
 
@@ -39,7 +39,7 @@ class RuntimeFacts:
     role: str = ""
     clients: int = 0
     info: Mapping[str, str] = field(default_factory=dict)
-    seen: Seen = field(default_factory=lambda: Seen(Role.UNKNOWN))
+    seen: Seen | None = None
     open: bool | None = None
 
 

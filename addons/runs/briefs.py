@@ -17,6 +17,7 @@ from instances.nodeconf.facts import NodeFacts, facts_command, parse_facts, prog
 from instances.reach import ssh_target
 from instances.remote.host import Host
 from instances.remote.ssh import SshTarget
+from instances.topology import known_in
 
 
 def briefs_of(
@@ -37,6 +38,7 @@ def briefs_of(
     certificates = _certificates(numbers)
     shared = _shared_machines(nodes)
     introduce = introduction_to(installation.group.environment)
+    fellows = tuple(known_in(installation.group_id))
     return {
         node.pk: NodeBrief(
             node=node.pk,
@@ -53,6 +55,7 @@ def briefs_of(
             certificates=certificates[node.pk],
             shares_machine=node.machine_id in shared,
             beside=_beside(node, nodes),
+            fellows=fellows,
             installation=installation.pk,
             introduce=introduce,
         )

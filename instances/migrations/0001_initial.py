@@ -243,6 +243,17 @@ class Migration(migrations.Migration):
                         ],
                     ),
                 ),
+                ("disagreement", models.JSONField(blank=True, default=dict)),
+                (
+                    "disagreement_reason",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=django.db.models.fields.json.KeyTextTransform(
+                            "reason", "disagreement"
+                        ),
+                        output_field=models.CharField(max_length=200),
+                    ),
+                ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "environment",
@@ -463,5 +474,32 @@ class Migration(migrations.Migration):
                 name="one_node_a_unit",
                 violation_error_message="A node with this machine and unit is registered already.",
             ),
+        ),
+        migrations.AddIndex(
+            model_name="nodegroup",
+            index=models.Index(
+                condition=models.Q(("archived_at", None), ("disagreement_reason__isnull", False)),
+                fields=["disagreement_reason"],
+                name="group_disagrees",
+            ),
+        ),
+        migrations.CreateModel(
+            name="NodeTopology",
+            fields=[
+                (
+                    "node",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="topology",
+                        serialize=False,
+                        to="instances.node",
+                    ),
+                ),
+                ("hosts", models.JSONField(default=list)),
+                ("ports", models.JSONField(default=list)),
+                ("seen", models.JSONField(blank=True, default=dict)),
+                ("seen_at", models.DateTimeField(blank=True, null=True)),
+            ],
         ),
     ]

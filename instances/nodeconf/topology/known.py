@@ -68,12 +68,16 @@ class Register:
         self.known: Sequence[Known] = tuple(known)
         self._by_place: dict[tuple[str, int], Known] = {}
         self._by_host: dict[str, Known] = {}
+        self._portless: dict[str, Known] = {}
         self._by_id: dict[str, Known] = {}
         for each in self.known:
             for host, port in _places(each):
                 self._by_place.setdefault((host, port), each)
+            for host in map(plain_host, each.hosts):
                 if each.seen is None or each.seen.role is Role.SENTINEL:
                     self._by_host.setdefault(host, each)
+                if not each.ports and each.seen is None:
+                    self._portless.setdefault(host, each)
             for number in _ids(each):
                 self._by_id[number] = each
 
@@ -91,9 +95,10 @@ class Register:
         host = plain_host(place.address)
         hosts = sorted(teller.hosts) if teller and host in _LOOPBACK else [host]
         for each in hosts:
-            found = (
-                self._by_place.get((each, place.port)) if place.port else self._by_host.get(each)
-            )
+            found = self._by_host.get(each)
+            if place.port:
+                # Of one that nobody has seen yet no port is known: it may be any.
+                found = self._by_place.get((each, place.port)) or self._portless.get(each)
             if found is not None:
                 return found
         return None

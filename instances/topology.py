@@ -1,0 +1,76 @@
+"""What nodes say of the servers around them: stored, read, and compared within a group."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from instances.errors import fault
+from instances.models import Node, NodeGroup, NodeTopology
+from instances.nodeconf.facts import NodeFacts
+from instances.nodeconf.topology.disagreeing import disagreements
+from instances.nodeconf.topology.known import Known
+from instances.nodeconf.topology.seen import Seen, seen_from_json, seen_json
+
+
+def topology_store(*, node: Node, facts: NodeFacts, seen: Seen | None, now: datetime) -> None:
+    """Store what a node said, and whether its group is of one mind.
+
+    Args:
+        node: The node.
+        facts: Of the same look.
+        seen: None where its server does not answer: then what it last said stays.
+        now: The present time.
+    """
+    row = NodeTopology.objects.filter(node=node).first() or NodeTopology(node=node)
+    row.hosts = [str(address.ip) for address in facts.addresses]
+    row.ports = [port for port in (facts.server.port, facts.server.tls_port) if port]
+    if seen is not None:
+        row.seen = seen_json(_born(seen, seen_from_json(row.seen)))
+        row.seen_at = now
+    row.save()
+    group_compare(group=node.group_id)
+
+
+def _born(seen: Seen, before: Seen | None) -> Seen:
+    """Keep what was seen of a process once: its file may be written again since."""
+    same = before is not None and before.run_id == seen.run_id
+    if same and before and before.bus_born_over_tls and seen.bus_over_tls:
+        return replace(seen, bus_born_over_tls=True)
+    return seen
+
+
+def group_compare(*, group: int) -> None:
+    """Store where a group's nodes contradict each other now, if that has changed."""
+    found = disagreements(known_in(group))
+    said = fault(found[0]) if found else {}
+    rows = NodeGroup.objects.filter(pk=group)
+    if rows.values_list("disagreement", flat=True).first() != said:
+        rows.update(disagreement=said)
+
+
+def known_in(group: int) -> list[Known]:
+    """Return the nodes of a group as others may speak of them, and what they said, in one query."""
+    rows = Node.objects.filter(group=group).order_by("name")
+    fields = ("pk", "name", "client_addresses", "looked_at", "fault", "machine__address")
+    told = [f"topology__{name}" for name in ("hosts", "ports", "seen", "seen_at")]
+    return [_known(row) for row in rows.values(*fields, *told)]
+
+
+def _known(row: Mapping[str, Any]) -> Known:
+    seen_at, looked_at = row["topology__seen_at"], row["looked_at"]
+    late = bool(looked_at) and (seen_at is None or seen_at < looked_at)
+    hosts: Iterable[str] = (
+        row["machine__address"],
+        *row["client_addresses"],
+        *(row["topology__hosts"] or ()),
+    )
+    return Known(
+        key=row["pk"],
+        name=row["name"],
+        hosts=frozenset(hosts),
+        ports=frozenset(row["topology__ports"] or ()),
+        seen=seen_from_json(row["topology__seen"]) if row["topology__seen"] else None,
+        seen_at=seen_at,
+        silent=str(row["fault"].get("message", "")) if late else "",
+    )
