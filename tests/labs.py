@@ -24,8 +24,12 @@ def fresh(lab: L) -> Iterator[L]:
 
 
 def name_of_lab(name: str) -> str:
-    """Return a name that no other worker of this test run uses."""
-    return f"{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+    """Return a name that no other worker of this test run uses.
+
+    With REDOUBT_LAB_NAME set, several test runs can go side by side on one machine.
+    """
+    run = os.environ.get("REDOUBT_LAB_NAME", "test")
+    return f"{run}-{name}{os.environ.get('PYTEST_XDIST_WORKER', '')}"
 
 
 class Hosts(dict[str, LabNode]):

@@ -13,6 +13,7 @@ from bench.report import Report, Round
 from bench.usage import Usage, busy_share, cpu_seconds, machine_ticks
 from bench.verify import NotInstalled, verify
 from lab import Lab, NodeSpec
+from tests.labs import fresh, name_of_lab
 
 CHECKOUT = Path(__file__).parents[1]
 BURN = "import time\nwhile time.process_time() < 0.3: pass"
@@ -66,19 +67,16 @@ def test_without_rounds_there_is_nothing_to_measure() -> None:
 @pytest.mark.lab
 def test_a_node_that_serves_no_tls_is_found_out() -> None:
     authority = trustme.CA().cert_pem.bytes().decode()
-    lab = Lab(name="test-bench-judge")
-    try:
+    with fresh(Lab(name=name_of_lab("judge"))) as lab:
         nodes = lab.up([NodeSpec(name="plain")])
         with pytest.raises(NotInstalled, match="plain: no TLS on"):
             verify(lab, nodes, authority)
-    finally:
-        lab.down()
 
 
 @pytest.mark.lab
 def test_each_contender_installs_and_is_verified(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "bench", "--nodes", "2", "--rounds", "1"]
-    argv += ["--lab", "test-bench", "--directory", str(tmp_path)]
+    argv += ["--lab", name_of_lab("bench"), "--directory", str(tmp_path)]
     done = subprocess.run(argv, cwd=CHECKOUT, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     measured = json.loads((tmp_path / "results.json").read_text())["install"]["2"]

@@ -19,10 +19,11 @@ from lab.disk import Disk
 from lab.processes import ProcessIdentity
 from lab.spec import Firewall
 from lab.state import LabFiles, locked, state_root
+from tests.labs import name_of_lab
 
 BACKENDS: tuple[Firewall, ...] = ("nftables", "iptables", "ufw", "firewalld")
-LAB = f"test-lab{os.environ.get('PYTEST_XDIST_WORKER', '')}"
-LAB_TO_KILL = f"test-kill{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+LAB = name_of_lab("lab")
+LAB_TO_KILL = name_of_lab("kill")
 CHECKOUT = Path(__file__).parents[1]
 
 

@@ -11,7 +11,7 @@ from tests.labs import LabOnDemand, fresh, name_of_lab
 
 @pytest.fixture(scope="session")
 def laboratory() -> Iterator[LabOnDemand]:
-    lab = LabOnDemand(name_of_lab("test-acc"), SPECS)
+    lab = LabOnDemand(name_of_lab("acc"), SPECS)
     with fresh(lab):
         yield lab
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from lab import Lab, LabNode, NodeSpec
 from tests.browser.conftest import PASSWORD, authority, sign_in
 from tests.crash.node_state import tls_ping
-from tests.labs import fresh
+from tests.labs import fresh, name_of_lab
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.browser, pytest.mark.lab, pytest.mark.timeout(240)]
@@ -20,7 +20,7 @@ SECRET = "the-password-that-no-report-holds"
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with fresh(Lab(name="test-several")) as lab:
+    with fresh(Lab(name=name_of_lab("several"))) as lab:
         yield lab
 
 

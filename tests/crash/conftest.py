@@ -27,7 +27,7 @@ ACTOR = Actor(None, "test", "terminal")
 
 @pytest.fixture(scope="session")
 def crash_lab() -> Iterator[Lab]:
-    with fresh(Lab(name=name_of_lab("test-crash"))) as lab:
+    with fresh(Lab(name=name_of_lab("crash"))) as lab:
         lab.up([NodeSpec(name="live-1"), NodeSpec(name="restart-1", image="bullseye")])
         yield lab
 

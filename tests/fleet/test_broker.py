@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from lab import Lab, NodeSpec
-from tests.labs import fresh
+from tests.labs import fresh, name_of_lab
 from tests.live_panel import live_panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-LAB = "test-broker"
+LAB = name_of_lab("broker")
 NODES = 4
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from lab import Lab, NodeSpec
 from tests.fleet.postgres import postgres
-from tests.labs import fresh
+from tests.labs import fresh, name_of_lab
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-LAB = "test-fleet"
+LAB = name_of_lab("fleet")
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import pytest
 
 from lab import Lab, LabNode, NodeSpec
 from tests.fleet.visitor import Visitor
-from tests.labs import fresh
+from tests.labs import fresh, name_of_lab
 from tests.live_panel import LivePanel, live_panel
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(300)]
 
-LAB = "test-cut"
+LAB = name_of_lab("cut")
 PASSWORD = "a quite long pass-phrase 7"
 PAGES = (
     "/",

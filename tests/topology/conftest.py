@@ -1,6 +1,5 @@
 """A lab of servers that belong together, and a panel that knows them."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from tests.labs import fresh, name_of_lab
 
 @pytest.fixture(scope="session")
 def laboratory() -> Iterator[Lab]:
-    name = os.environ.get("REDOUBT_LAB_NAME", "test-topo")
-    with fresh(Lab(name=name_of_lab(name))) as lab:
+    with fresh(Lab(name=name_of_lab("topo"))) as lab:
         yield lab
 
 
