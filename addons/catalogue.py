@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from addons.engine.step import State
 from addons.forms import SettingsForm
 from instances.errors import NotFound
 from instances.reason import Reason
@@ -64,10 +65,12 @@ class AddOn(Protocol):
     def planner(self, run: "Run") -> Planner:
         """Read everything a run's plans need from the database, in the thread that may."""
 
-    def merge_baselines(
-        self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
-        """Fold what two successive changes would put back into what was there at first."""
+    def merge_baselines(self, step: str, earlier: Mapping[str, State], later: State) -> State:
+        """Fold what a step of a later run would put back into what was there at first.
+
+        Args:
+            earlier: What was folded of the runs before, by step.
+        """
 
     def remember(self, *, node: "Node", sample: object, now: datetime) -> None:
         """Remember what a look sampled beside the node's state, in the look's own transaction.

@@ -15,6 +15,7 @@ from addons.authorities import (
 from addons.catalogue import Action, AddOn, Planner
 from addons.encryption.accept import acceptable
 from addons.encryption.forms import EncryptionForm
+from addons.encryption.history import LAYERS, merge_values
 from addons.encryption.installing import InstallPlanner
 from addons.encryption.issuer import Issuer
 from addons.encryption.plaintext import PlainSample
@@ -24,6 +25,7 @@ from addons.encryption.spec import EncryptionSpec, parse
 from addons.encryption.steps.certificate import merge_certificates
 from addons.encryption.steps.configuration import merge_configuration
 from addons.encryption.uninstalling import UninstallPlanner
+from addons.engine.step import State
 from addons.forms import SettingsForm
 from addons.models import Run
 from addons.pki.bundle import trust_bundle
@@ -90,17 +92,16 @@ class EncryptionAddOn:
         installed = run.installation.generation > 0
         return InstallPlanner(spec, former if installed else None, issuer, number)
 
-    def merge_baselines(
-        self, step: str, first: Mapping[str, Any], later: Mapping[str, Any]
-    ) -> Mapping[str, Any]:
+    def merge_baselines(self, step: str, earlier: Mapping[str, State], later: State) -> State:
+        if step in LAYERS:
+            return merge_values(step, earlier, later)
+        first = earlier.get(step)
+        if first is None:
+            return later
         if step == "configuration":
             return merge_configuration(first, later)
         if step == "certificate":
             return merge_certificates(first, later)
-        if step == "runtime":
-            return {"values": {**later["values"], **first["values"]}}
-        if step == "restart":
-            return {**first, "running": {**later["running"], **first["running"]}}
         if step == "firewall":
             # The later run has moved them, where another backend is in force since.
             return {**first, "backend": later["backend"], "wanted": later["wanted"]}

@@ -9,7 +9,8 @@ from addons.engine.step import State
 from addons.session import NodeSession
 
 _OFF = {"tls-port": "0"}
-_LAYERS = (("runtime", "values"), ("restart", "running"))
+LAYERS = {"runtime": "values", "restart": "running"}
+"""The steps that record what the server ran with, and under which name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def history_of(session: NodeSession) -> History:
 def _recorded(session: NodeSession) -> Iterator[Mapping[str, Any]]:
     """Yield what the server ran with before, the earliest first."""
     for states in (session.brief.baseline, session.brief.begun):
-        for step, field in _LAYERS:
+        for step, field in LAYERS.items():
             if step in states:
                 yield states[step][field]
 
@@ -61,15 +62,33 @@ def closed_outside(session: NodeSession) -> bool:
     return any(rule["action"] == "drop" for state in states if state for rule in state["wanted"])
 
 
+def merge_values(step: str, earlier: Mapping[str, State], later: State) -> State:
+    """Add what a later run changed first; what an earlier one has recorded counts, live or not.
+
+    Args:
+        step: One of LAYERS.
+        earlier: What was folded of the runs before, by step.
+    """
+    field, first = LAYERS[step], earlier.get(step, later)
+    known = [
+        earlier[other][name] for other, name in LAYERS.items() if other != step and other in earlier
+    ]
+    new = {
+        name: value
+        for name, value in later[field].items()
+        if not any(name in values for values in known)
+    }
+    return {**first, field: {**new, **(first[field] if step in earlier else {})}}
+
+
 def former_values(baseline: Mapping[str, State]) -> dict[str, str]:
     """Return what the server ran with before the add-on, in the order in which to set it.
 
-    An install may have been followed by one of the other kind: the layer from before TLS counts
-    first, the other adds what only it has changed. tls-port comes last.
+    A server that forbade CONFIG told of its ports alone, which was before TLS. tls-port comes last.
     """
-    layers = [dict(baseline[step][field]) for step, field in _LAYERS if step in baseline]
-    layers = [dict(_OFF) if "tls-port" not in layer else layer for layer in layers]
-    layers.sort(key=lambda layer: layer["tls-port"] != "0")
+    layers = [dict(baseline[step][field]) for step, field in LAYERS.items() if step in baseline]
+    layers = [dict(_OFF) if "listening" in layer else layer for layer in layers]
+    layers.sort(key=lambda layer: layer.get("tls-port", "0") != "0")
     former: dict[str, str] = {}
     for layer in layers:
         former = {**layer, **former}

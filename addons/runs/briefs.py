@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from functools import partial, reduce
+from operator import itemgetter
 
 from django.db.models import Count
 
@@ -108,9 +108,13 @@ def _baseline(
 ) -> dict[str, State]:
     """Fold the layers of earlier runs into one way back; this run's own layer is not part of it."""
     merge = addon_named(installation.addon).merge_baselines
+    recorded = [
+        (layer["run"], step, layer["state"])
+        for step, layers in (row.baseline.items() if row else ())
+        for layer in layers
+        if layer["run"] != run
+    ]
     folded: dict[str, State] = {}
-    for step, layers in row.baseline.items() if row else ():
-        earlier = [layer["state"] for layer in layers if layer["run"] != run]
-        if earlier:
-            folded[step] = reduce(partial(merge, step), earlier)
+    for _, step, state in sorted(recorded, key=itemgetter(0)):
+        folded[step] = merge(step, folded, state)
     return folded
