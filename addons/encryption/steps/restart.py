@@ -112,8 +112,9 @@ class Restart:
         self._arm(node, loading)
         seconds = restart_server(node, loading)
         self._disarm(node)
-        if _differs(self._running(node), self._wanted):
-            raise _differs_still(node)
+        running = self._running(node)
+        if _differs(running, self._wanted):
+            raise _differs_still(node, running, self._wanted)
         return f"restarted, clients were interrupted for about {seconds * 1000:.0f} ms"
 
     def undo(self, node: NodeSession, before: State) -> str:  # noqa: ARG002 -- the step's signature
@@ -140,7 +141,7 @@ class Restart:
         complaint = self._complaint(node, tls=_with_tls(former), down=down)
         seconds = restart_server(node, loading)
         if not self._as_before(node, former):
-            raise _differs_still(node)
+            raise _differs_still(node, self._running(node), former)
         return f"restarted with the former configuration, about {seconds * 1000:.0f} ms{complaint}"
 
     def _as_before(self, node: NodeSession, former: Mapping[str, str]) -> bool:
@@ -215,11 +216,19 @@ def _with_tls(former: Mapping[str, str]) -> bool:
     return former.get("tls-port", "0") != "0" or former.get("listening") == "True"
 
 
-def _differs_still(node: NodeSession) -> StepFailed:
+def _differs_still(
+    node: NodeSession, running: Mapping[str, str], wanted: Mapping[str, str]
+) -> StepFailed:
+    told = [
+        f"{name} is “{running[name]}”, not “{value}”"
+        for name, value in wanted.items()
+        if name in running and running[name] != value
+    ]
     return StepFailed(
         Reason(
             "ServerDiffers",
-            f"{node.name}: the server restarted, but without the settings of its file.",
+            f"{node.name}: the server restarted, but without the settings of its file"
+            f"{': ' if told else ''}{', '.join(told)}.",
             "Look whether its unit starts it with another file or with overriding options.",
         )
     )
