@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from instances.errors import fault
 from instances.models import Node, NodeGroup, NodeTopology
 from instances.nodeconf.facts import NodeFacts
@@ -74,3 +76,16 @@ def _known(row: Mapping[str, Any]) -> Known:
         seen_at=seen_at,
         silent=str(row["fault"].get("message", "")) if late else "",
     )
+
+
+def looked_at_since(group: NodeGroup, moment: datetime) -> bool:
+    """Say whether every node of a group has been looked at since then."""
+    nodes = Node.objects.filter(group=group)
+    late = nodes.filter(looked_at=None) | nodes.filter(looked_at__lt=moment)
+    return not late.exists()
+
+
+def groups_disagreeing() -> QuerySet[NodeGroup]:
+    """Return the groups whose nodes contradict each other."""
+    found = NodeGroup.objects.filter(disagreement_reason__isnull=False)
+    return found.select_related("environment").order_by("environment__name", "name")

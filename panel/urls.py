@@ -26,6 +26,7 @@ from panel.views import (
     removal,
     runs,
     search,
+    topology,
     watching,
     windows,
 )
@@ -134,6 +135,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
         "environments/<slug:environment>/<slug:name>/plaintext.csv",
         plaintext.group_plaintext_csv,
         name="group-plaintext-csv",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/topology/",
+        topology.group_topology,
+        name="group-topology",
+    ),
+    path(
+        "environments/<slug:environment>/<slug:name>/look/",
+        topology.group_look,
+        name="group-look",
     ),
     path("environments/<slug:environment>/<slug:name>/runs/", groups.group_runs, name="group-runs"),
     path("environments/<slug:environment>/<slug:name>/nodes/add/", nodes.node_add, name="node-add"),

@@ -15,8 +15,9 @@ from addons.models import NodeInstallation, Run
 from addons.renewal.selectors import Ending, endings_in_need
 from addons.selectors import runs_in_need
 from addons.watch.services import has_drifted
-from instances.models import Node
+from instances.models import Node, NodeGroup
 from instances.selectors import nodes_with_fault, nodes_with_unconfirmed_host_key
+from instances.topology import groups_disagreeing
 from panel.pages.names import action_title, addon_of
 from panel.pages.overview import ENCRYPTION
 from panel.pages.state import BAD, WAIT, Shown, named, node_shown, row_shown, run_shown
@@ -65,6 +66,7 @@ def attention(now: datetime) -> Attention:
         _cut([_run(run) for run in runs_in_need()[: MOST + 1]]),
         _cut([_observed(row) for row in rows_not_as_wanted(now)[: MOST + 1]]),
         *(_cut([_ending(each) for each in found]) for found in _by_kind(endings_in_need(now))),
+        _cut([_disagreeing(group) for group in groups_disagreeing()[: MOST + 1]]),
         _cut([_host_key(node) for node in nodes_with_unconfirmed_host_key()[: MOST + 1]]),
         _cut([_fault(node) for node in nodes_with_fault()[: MOST + 1]]),
     ]
@@ -190,6 +192,16 @@ def _their(ending: Ending) -> str:
 def _on(ending: Ending, *, first: bool = False) -> str:
     what = "The first one" if first else "It"
     return f"{what} {'ends' if ending.days else 'ended'} on"
+
+
+def _disagreeing(group: NodeGroup) -> Matter:
+    return Matter(
+        shown=Shown(BAD, "Disagreement"),
+        what=f"The nodes of {group} contradict each other",
+        why=str(group.disagreement.get("message", "")),
+        button="See the topology",
+        url=reverse("group-topology", args=[group.environment.name, group.name]),
+    )
 
 
 def _host_key(node: Node) -> Matter:

@@ -19,6 +19,7 @@ from instances.selectors import credentials_with_use, nodes_of_group
 from instances.services import machine_confirm_host_key, nodes_register
 from panel.pages.host_keys import host_keys_page
 from panel.pages.many import ManyNodes, many_nodes
+from panel.pages.topology import strangers_to_add
 from panel.views.groups import group_or_404
 from panel.views.looking import asked_at, looks_asked
 from panel.views.nodes import login_as_before, new_key
@@ -32,6 +33,8 @@ def nodes_add(request: HttpRequest, environment: str, name: str) -> HttpResponse
     keys = [key.name for key in credentials_with_use()]
     step = request.POST.get("step", "")
     initial = login_as_before(group, keys)
+    if request.GET.get("from") == "topology":
+        initial["text"] = "\n".join(strangers_to_add(group))
     if step == "edit":
         # What was typed is shown again, not judged again.
         initial = {key: request.POST.get(key, "") for key in ManyNodesForm.base_fields}

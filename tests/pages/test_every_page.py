@@ -27,6 +27,7 @@ POSTS = {
     "bundle-repeat": [BUNDLE],
     "run-resolve": [1],
     "group-host-keys-confirm": ["shop", "cache"],
+    "group-look": ["shop", "cache"],
     "group-act": ["shop", "cache", "encryption", "uninstall"],
 }
 

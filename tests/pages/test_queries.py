@@ -1,5 +1,7 @@
 """A page costs the same number of queries however large the fleet is."""
 
+from itertools import cycle, islice
+
 import pytest
 from django.db import connection
 from django.test import Client
@@ -10,6 +12,7 @@ from addons.clients.selectors import client_certificates_of
 from addons.models import Run
 from instances.models import Environment, Machine, Node
 from tests.pages.world import BUNDLE, HOST_KEY, VERIFIED, WRONG, World
+from tests.topology.recorded import CLUSTER
 
 MOST = 15
 
@@ -18,6 +21,7 @@ def fleet(world: World, environments: int, nodes: int) -> None:
     for number in range(environments):
         group = world.group(f"env-{number}", "cache", nodes=nodes)
         world.installed(group, *[VERIFIED, WRONG] * nodes)
+        world.told(group, "redis-7.0", "plain", tuple(islice(cycle(CLUSTER), nodes)))
         world.sampled(group, *(f"10.0.0.{each}" for each in range(nodes)))
         run = world.run(group, Run.State.RUNNING, started_at=timezone.now(), bundle=BUNDLE)
         world.run(group, Run.State.STUCK)
@@ -43,6 +47,7 @@ PAGES = [
     "/environments/env-0/cache/addons/",
     "/environments/env-0/cache/plaintext/",
     "/environments/env-0/cache/plaintext.csv",
+    "/environments/env-0/cache/topology/",
     "/environments/env-0/cache/runs/",
     "/environments/env-0/cache/connect/",
     "/environments/env-0/cache/nodes/add/",
@@ -87,7 +92,7 @@ def test_every_page_takes_few_queries_at_any_size(
 
 def test_the_number_of_queries_does_not_grow(world: World, signed_in: Client) -> None:
     fleet(world, 2, 3)
-    lists = [*PAGES[:9], "/addons/", "/addons/encryption/", "/runs/", "/audit/"]
+    lists = [*PAGES[:10], "/addons/", "/addons/encryption/", "/runs/", "/audit/"]
     before = {page: count(signed_in, page) for page in lists}
     for number in range(3):
         group = world.group(f"more-{number}", "queue", nodes=5)

@@ -1,6 +1,6 @@
 """A small fleet in every state that pages must show."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -30,6 +30,8 @@ from addons.pki.serial import new_serial
 from instances.audit import Actor
 from instances.models import Credential, Environment, Machine, Node, NodeGroup
 from instances.nodeconf.client_list import Kind, Place
+from instances.nodeconf.facts_parts import Address
+from instances.nodeconf.topology.seen import Seen
 from instances.secret import Secret
 from instances.services import (
     NodeRequest,
@@ -38,6 +40,8 @@ from instances.services import (
     group_create,
     node_register,
 )
+from instances.topology import topology_store
+from tests.topology.recorded import CLUSTER, REPLICATION, SENTINELS, address, said, stock
 
 PASSWORD = "the-redis-password-that-no-page-shows"
 PASSPHRASE = "the-pass-phrase-that-no-page-shows"
@@ -197,6 +201,24 @@ class World:
         for node in group.nodes.all():
             sample_remember(node=node, sample=PlainSample(6379, connections), now=at)
 
+    def told(
+        self, group: NodeGroup, version: str, state: str, ports: tuple[int, ...]
+    ) -> list[Node]:
+        """Let each node of a group be a real server that was recorded (tests/topology)."""
+        nodes = list(group.nodes.order_by("name"))
+        for node, port in zip(nodes, ports, strict=True):
+            self.tells(node, said(version, state, port), address(version))
+        return nodes
+
+    def tells(self, node: Node, seen: Seen | None, host: str = "") -> None:
+        """Store what a node says; None where its server does not answer."""
+        now = timezone.now()
+        facts = stock()
+        if host:
+            facts = replace(facts, addresses=(Address("eth0", host, 24),))
+        Node.objects.filter(pk=node.pk).update(looked_at=now)
+        topology_store(node=node, facts=facts, seen=seen, now=now)
+
     def run(self, group: NodeGroup, state: Run.State, **more: Any) -> Run:
         installation, _ = Installation.objects.get_or_create(group=group, addon="encryption")
         run = Run.objects.create(
@@ -343,6 +365,12 @@ class World:
             for form in (Form.ZIP, Form.PKCS12, Form.PEM)
         }
         Certificate.objects.filter(pk=clients[Form.PEM].pk).update(downloaded_at=None)
+        watched = self.group("ties", "orders", nodes=6)
+        self.told(watched, "redis-7.0", "killed", (*REPLICATION, *SENTINELS))
+        cluster = self.group("ties", "catalogue", nodes=5)
+        self.told(cluster, "valkey-8.1", "tls", CLUSTER[1:])
+        self.told(self.group("ties", "alone", nodes=1), "redis-8.0", "plain", (9001,))
+        self.told(self.group("ties", "parted"), "redis-7.0", "plain", (7001, 7001))
         old = self.group("old", "cache", nodes=1)
         place_archive(actor=self.actor, place=old.environment, now=timezone.now())
         nodes = {"seen": first, "asking": asking, "broken": broken, "fresh": fresh}
@@ -371,6 +399,13 @@ class World:
             "plaintext": "/environments/shop/cache/plaintext/",
             "plaintext nothing": "/environments/shop/cache/plaintext/?q=nowhere",
             "plaintext not installed": "/environments/shop/queue/plaintext/",
+            "topology": "/environments/shop/cache/topology/",
+            "topology watched": "/environments/ties/orders/topology/",
+            "topology of a cluster": "/environments/ties/catalogue/topology/",
+            "topology alone": "/environments/ties/alone/topology/",
+            "topology parted": "/environments/ties/parted/topology/",
+            "parted": "/environments/ties/parted/",
+            "nodes add from topology": "/environments/ties/catalogue/nodes/add-many/?from=topology",
             "install": "/environments/shop/queue/addons/encryption/install/",
             "node add": "/environments/shop/queue/nodes/add/",
             "environment edit": "/environments/shop/-/edit/",

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from instances.nodeconf.facts import ServerFacts, parse_facts
+from instances.nodeconf.facts import NodeFacts, ServerFacts, parse_facts
 from instances.nodeconf.topology.asking import WATCHERS, questions, seen_of, sentinels_meet
 from instances.nodeconf.topology.known import Known
 from instances.nodeconf.topology.seen import Seen
@@ -39,15 +39,17 @@ def address(version: str) -> str:
 
 
 @cache
-def _stock() -> ServerFacts:
-    return parse_facts(_FACTS.read_bytes()).server
+def stock() -> NodeFacts:
+    return parse_facts(_FACTS.read_bytes())
 
 
 def facts_with(*lines: str, sentinel: bool = False, **more: Any) -> ServerFacts:
     """The facts of a server whose whole configuration these lines are."""
     content = "\n".join([*lines, ""]).encode()
-    config = replace(_stock().config, content=content, includes={}, changed=more.get("changed"))
-    return replace(_stock(), config=config, exec_start=(), sentinel=sentinel)
+    config = replace(
+        stock().server.config, content=content, includes={}, changed=more.get("changed")
+    )
+    return replace(stock().server, config=config, exec_start=(), sentinel=sentinel)
 
 
 def facts_of(port: int, *lines: str, **more: Any) -> ServerFacts:

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -10,19 +9,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from instances.audit import Actor
-from instances.models import Node, NodeGroup, NodeTopology
-from instances.nodeconf.facts import NodeFacts, parse_facts
-from instances.nodeconf.facts_parts import Address
+from instances.models import Node, NodeTopology
 from instances.nodeconf.topology.picture import Kind
-from instances.nodeconf.topology.seen import Seen
 from instances.nodeconf.topology.whole import topology_of
-from instances.topology import known_in, topology_store
+from instances.topology import known_in
 from tests.pages.world import World
-from tests.topology.recorded import CLUSTER, REPLICATION, address, said
-
-FACTS = parse_facts(
-    (Path(__file__).parents[1] / "nodeconf/facts/bookworm-nftables.out").read_bytes()
-)
+from tests.topology.recorded import CLUSTER, REPLICATION, said, stock
 
 
 @pytest.fixture
@@ -30,27 +22,9 @@ def world(db: None) -> World:
     return World(Actor(None, "anna", "terminal"))
 
 
-def facts_at(host: str) -> NodeFacts:
-    return replace(FACTS, addresses=(Address("eth0", host, 24),))
-
-
-def told(group: NodeGroup, version: str, state: str, ports: tuple[int, ...]) -> list[Node]:
-    """Let each node of a group be a server that was recorded."""
-    nodes = list(group.nodes.order_by("name"))
-    for node, port in zip(nodes, ports, strict=True):
-        tell(node, said(version, state, port), version)
-    return nodes
-
-
-def tell(node: Node, seen: Seen | None, version: str = "redis-7.0") -> None:
-    now = timezone.now()
-    Node.objects.filter(pk=node.pk).update(looked_at=now)
-    topology_store(node=node, facts=facts_at(address(version)), seen=seen, now=now)
-
-
 def test_a_group_s_nodes_are_read_in_one_query(world: World) -> None:
     group = world.group("shop", "cache", nodes=6)
-    told(group, "redis-8.0", "plain", CLUSTER)
+    world.told(group, "redis-8.0", "plain", CLUSTER)
     with CaptureQueriesContext(connection) as queries:
         topology = topology_of(known_in(group.pk))
     assert len(queries) == 1
@@ -59,18 +33,18 @@ def test_a_group_s_nodes_are_read_in_one_query(world: World) -> None:
 
 def test_a_disagreement_is_stored_and_taken_away_again(world: World) -> None:
     group = world.group("shop", "cache", nodes=2)
-    _, second = told(group, "redis-7.0", "plain", (7001, 7001))
+    _, second = world.told(group, "redis-7.0", "plain", (7001, 7001))
     group.refresh_from_db()
     assert group.disagreement_reason == "TwoPrimaries"
     assert group.disagreement["next_step"]
-    tell(second, said("redis-7.0", "plain", 7002))
+    world.tells(second, said("redis-7.0", "plain", 7002))
     group.refresh_from_db()
     assert (group.disagreement, group.disagreement_reason) == ({}, None)
 
 
 def test_who_no_longer_answers_keeps_what_it_said_and_is_called_silent(world: World) -> None:
     group = world.group("shop", "cache", nodes=3)
-    nodes = told(group, "redis-7.0", "plain", REPLICATION)
+    nodes = world.told(group, "redis-7.0", "plain", REPLICATION)
     fault = {"reason": "ConnectionRefused", "message": "nobody listens", "next_step": ""}
     Node.objects.filter(pk=nodes[0].pk).update(
         fault=fault, looked_at=timezone.now() + timedelta(minutes=1)
@@ -84,11 +58,11 @@ def test_who_no_longer_answers_keeps_what_it_said_and_is_called_silent(world: Wo
 def test_a_server_that_was_down_at_the_first_look_is_known_by_its_place(world: World) -> None:
     group = world.group("shop", "cache", nodes=2)
     first, second = group.nodes.order_by("name")
-    tell(first, said("redis-7.0", "plain", 7001))
-    tell(second, None)
+    world.tells(first, said("redis-7.0", "plain", 7001))
+    world.tells(second, None)
     row = NodeTopology.objects.get(node=second)
     assert (row.seen, row.seen_at) == ({}, None)
-    assert row.ports == [FACTS.server.port]
+    assert row.ports == [stock().server.port]
     assert [each.seen is None for each in known_in(group.pk)] == [False, True]
 
 
@@ -100,9 +74,9 @@ def test_a_bus_that_was_seen_to_be_born_encrypted_stays_so_for_that_process(worl
     def born() -> bool:
         return bool(NodeTopology.objects.get(node=node).seen["bus_born_over_tls"])
 
-    tell(node, seen)
+    world.tells(node, seen)
     assert born()
-    tell(node, replace(seen, bus_born_over_tls=False))
+    world.tells(node, replace(seen, bus_born_over_tls=False))
     assert born(), "its file was written since"
-    tell(node, replace(seen, bus_born_over_tls=False, run_id="b" * 40))
+    world.tells(node, replace(seen, bus_born_over_tls=False, run_id="b" * 40))
     assert not born(), "another process"

@@ -15,6 +15,7 @@ from tools.screenshots.plaintext import plaintext_tell
 from tools.screenshots.renewals import renewals_tell
 from tools.screenshots.tales import Said, Tales, half_way, put_back
 from tools.screenshots.texts import installed
+from tools.screenshots.topologies import topologies_tell
 
 State = Run.State
 PRINT = "5F:A2:" + "3C:" * 29 + "90"
@@ -37,6 +38,7 @@ def story_tell(cast: Cast) -> Mapping[str, str]:
     for tell in (_long_ago, _lately, _today, _now):
         runs |= tell(cast, tales, groups)
     plaintext_tell(groups)
+    topologies_tell(cast, groups)
     _archived(cast)
     client = _clients(cast)
     nodes = _nodes(cast, groups)

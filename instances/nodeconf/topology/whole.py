@@ -1,5 +1,6 @@
 """What the nodes of a group have seen, put together into one picture."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,7 @@ class _Drawing:
     register: Register = field(init=False)
     members: dict[str, Member] = field(default_factory=dict)
     guards: dict[str, Guard] = field(default_factory=dict)
+    votes: dict[str, list[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.register = Register(self.nodes)
@@ -132,9 +134,12 @@ class _Drawing:
         for each in watch.sentinels:
             fellows.append(self._meet(each.place, teller, Role.SENTINEL, each.id))
             self._down(fellows[-1], each.down)
-        self.guards[watch.name] = Guard(
-            watch.name, primary, watch.quorum, tuple(dict.fromkeys(fellows))
-        )
+        self.votes.setdefault(watch.name, []).append(primary)
+        # Of several that are named the one that most name, and among those the latest.
+        most = Counter(reversed(self.votes[watch.name])).most_common(1)[0][0]
+        former = self.guards.get(watch.name)
+        met = (*(former.sentinels if former else ()), *fellows)
+        self.guards[watch.name] = Guard(watch.name, most, watch.quorum, tuple(dict.fromkeys(met)))
 
     def _down(self, key: str, down: Down) -> None:
         self.members[key] = replace(self.members[key], down=down)
@@ -181,6 +186,9 @@ class _Drawing:
             behind=self._behind(replica, primary),
             idle=seen.following.idle,
         )
+        if replica.silent:
+            # What it said before is no account of now.
+            link = Link(upstream, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
         key = _key(replica)
         told = self.members[key].link
         if seen.cluster is not None and (told is None or told.primary != upstream):

@@ -1,4 +1,4 @@
-"""``manage.py node add|list|refresh|archive``."""
+"""``manage.py node add|list|refresh|topology|archive``."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -33,7 +33,9 @@ from panel.management.terminal import (
     table,
     terminal_actor,
 )
+from panel.management.topology import all_well, print_topology, topology_json
 from panel.management.waiting import nodes_looked_at
+from panel.pages.topology import topology_page
 
 _UNCONFIRMED = "HostKeyUnconfirmed"
 _NOT_LOOKED_AT = {
@@ -46,10 +48,10 @@ _NOT_LOOKED_AT = {
 class Command(NounCommand):
     """Nodes: the Redis and Valkey servers."""
 
-    help = "Register nodes, list them, look at them again, and archive them."
+    help = "Register nodes, list them, see who follows whom, look again, and archive them."
 
     def add_verbs(self, verbs: Verbs) -> None:
-        """Declare add, list, refresh and archive."""
+        """Declare add, list, refresh, topology and archive."""
         _add_arguments(verbs.add("add", self._add, "register a server and look at it"))
         listed = verbs.add("list", self._list, "list nodes as they were last seen")
         listed.add_argument("environment", nargs="?")
@@ -61,6 +63,10 @@ class Command(NounCommand):
         refresh.add_argument("name", nargs="?", help="one node; all of the group without it")
         _waits(refresh)
         refresh.add_argument("--json", action="store_true")
+        topology = verbs.add("topology", self._topology, "show who follows whom in a group")
+        topology.add_argument("environment")
+        topology.add_argument("group")
+        topology.add_argument("--json", action="store_true")
         archive = verbs.add("archive", self._archive, "take one out of every list, keep its record")
         archive.add_argument("environment")
         archive.add_argument("group")
@@ -126,6 +132,15 @@ class Command(NounCommand):
             rows.append(_row(node) | ({"fault": _NOT_LOOKED_AT} if late else {}))
         self._print(rows, as_json=options.json)
         return FAILED if any(row["fault"] for row in rows) else OK
+
+    def _topology(self, options: Namespace) -> int:
+        now = timezone.now()
+        page = topology_page(group_named(options.environment, options.group), now)
+        if options.json:
+            self.print_json(topology_json(page))
+        else:
+            print_topology(self.console, page, now)
+        return OK if all_well(page) else FAILED
 
     def _archive(self, options: Namespace) -> None:
         for node in _nodes_asked_for(options):
