@@ -52,6 +52,7 @@ NOT_PAGES = {
     "node-confirm-host-key": "acts, by POST",
     "node-verify": "acts, by POST",
     "group-verify": "acts, by POST",
+    "group-look": "acts, by POST",
     "drift-accept": "acts, by POST",
 }
 OF_ALLAUTH = {
