@@ -9,8 +9,8 @@ from addons.pki.authority import create_authority
 from addons.pki.facts import read_certificate
 from addons.pki.keys import KeyType
 from addons.pki.serial import new_serial
-from instances.audit import PANEL, audit
-from instances.errors import NotFound
+from instances.audit import PANEL, Actor, audit
+from instances.errors import Conflict, Invalid, NotFound
 from instances.models import Environment
 from instances.reason import Reason
 
@@ -81,6 +81,52 @@ def _create(environment: Environment, key_type: KeyType, now: datetime) -> Autho
     EnvironmentAuthority.objects.create(environment=environment, authority=authority)
     audit(PANEL, "authority.create", authority, environment=environment.name)
     return authority
+
+
+def authority_share(*, actor: Actor, environment: Environment, owner: Environment) -> Authority:
+    """Have an environment without an authority issue from that of another one.
+
+    Their servers then trust each other's certificates, as those of one cluster in two regions have
+    to; a client's certificate from either opens the servers of both.
+
+    Args:
+        environment: Which has no authority yet.
+        owner: Whose authority it is to issue from.
+
+    Raises:
+        Invalid: The owner is the environment itself, or has no authority.
+        Conflict: The environment has an authority already.
+    """
+    if owner == environment:
+        raise Invalid("environment", "This is the environment itself.", "Choose another one.")
+    with transaction.atomic():
+        # As `authority_ensure` does: a first install at the same time must not make another.
+        Environment.objects.select_for_update().get(pk=environment.pk)
+        links = environment.authority_links.select_related("authority")
+        if own := links.filter(phase=EnvironmentAuthority.Phase.ISSUING).first():
+            raise Conflict(
+                Reason(
+                    "HasAuthority",
+                    f"Environment “{environment}” issues from “{own.authority}” already.",
+                    "Only an environment without an authority can share another one's.",
+                )
+            )
+        try:
+            authority = issuing_authority(owner)
+        except NotFound as none:
+            raise Invalid("environment", none.reason.message, none.reason.next_step) from none
+        EnvironmentAuthority.objects.create(environment=environment, authority=authority)
+        audit(actor, "authority.share", authority, environment=environment.name, owner=owner.name)
+    return authority
+
+
+def sharing_with(environment: Environment) -> list[Environment]:
+    """Return the other environments that issue from the same authority, by name."""
+    own = EnvironmentAuthority.objects.filter(
+        environment=environment, phase=EnvironmentAuthority.Phase.ISSUING
+    )
+    others = Environment.objects.filter(authority_links__authority__in=own.values("authority"))
+    return list(others.exclude(pk=environment.pk).order_by("name").distinct())
 
 
 def trusted_authorities(environment: Environment) -> list[str]:

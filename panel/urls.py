@@ -56,6 +56,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="environment-authority",
     ),
     path(
+        "environments/<slug:environment>/-/authority/",
+        authorities.environment_authority_share,
+        name="environment-authority-share",
+    ),
+    path(
         "environments/<slug:environment>/-/certificates/",
         client_certificates.environment_clients,
         name="environment-certificates",

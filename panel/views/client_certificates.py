@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from addons.authorities import issuing_authority
+from addons.authorities import issuing_authority, sharing_with
 from addons.clients.forms import KEPT, ClientCertificateForm
 from addons.clients.handout import Handout
 from addons.clients.issue import (
@@ -58,6 +58,7 @@ def environment_clients(request: HttpRequest, environment: str) -> HttpResponse:
     context |= {
         "environment": within,
         "authority": _authority(within),
+        "shared": sharing_with(within),
         "lines": client_lines(context["page"].object_list, now, within),
     }
     return render(request, "environments/certificates.html", context)

@@ -138,6 +138,7 @@ def _environments() -> list[Shot]:
         Shot("environment-certificates", f"{shop}-/certificates/"),
         Shot("environment-certificates-none", "/environments/payments-eu/-/certificates/"),
         Shot("environment-certificates-early", "/environments/internal/-/certificates/"),
+        Shot("authority-share", "/environments/internal/-/authority/"),
         Shot("client-certificate-issue", f"{shop}-/certificates/issue/", _confirm),
         Shot("client-certificate-issue-errors", f"{shop}-/certificates/issue/", _send()),
         Shot("environment-windows", f"{shop}-/windows/"),
