@@ -117,9 +117,7 @@ def node_looked_at(
         backend = str(facts.firewall.backend)
         Machine.objects.filter(pk=node.machine_id).update(firewall_backend=backend)
     Node.objects.filter(pk=node.pk).update(**changed)
-    if facts is not None:
-        seen = runtime.seen if runtime else None
-        topology_store(node=node, facts=facts, seen=seen, now=now)
+    topology_store(node=node, facts=facts, seen=runtime.seen if runtime else None, now=now)
 
 
 def runtime_json(runtime: RuntimeFacts) -> Mapping[str, Any]:

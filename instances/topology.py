@@ -15,15 +15,23 @@ from instances.nodeconf.topology.known import Known
 from instances.nodeconf.topology.seen import Seen, seen_from_json, seen_json
 
 
-def topology_store(*, node: Node, facts: NodeFacts, seen: Seen | None, now: datetime) -> None:
+def topology_store(
+    *, node: Node, facts: NodeFacts | None, seen: Seen | None, now: datetime
+) -> None:
     """Store what a node said, and whether its group is of one mind.
 
     Args:
         node: The node.
-        facts: Of the same look.
+        facts: Of the same look; None where its machine was not reached.
         seen: None where its server does not answer: then what it last said stays.
         now: The present time.
     """
+    if facts is not None:
+        _account_store(node, facts, seen, now)
+    group_compare(group=node.group_id)
+
+
+def _account_store(node: Node, facts: NodeFacts, seen: Seen | None, now: datetime) -> None:
     row = NodeTopology.objects.filter(node=node).first() or NodeTopology(node=node)
     row.hosts = [str(address.ip) for address in facts.addresses]
     row.ports = [port for port in (facts.server.port, facts.server.tls_port) if port]
@@ -31,7 +39,6 @@ def topology_store(*, node: Node, facts: NodeFacts, seen: Seen | None, now: date
         row.seen = seen_json(_born(seen, seen_from_json(row.seen)))
         row.seen_at = now
     row.save()
-    group_compare(group=node.group_id)
 
 
 def _born(seen: Seen, before: Seen | None) -> Seen:

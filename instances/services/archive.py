@@ -11,6 +11,7 @@ from instances.audit import Actor, audit
 from instances.errors import Conflict
 from instances.models import Environment, Node, NodeGroup
 from instances.reason import Reason
+from instances.topology import group_compare
 
 Place = Environment | NodeGroup | Node
 VERBS = {Environment: "environment", NodeGroup: "group", Node: "node"}
@@ -29,6 +30,7 @@ def place_archive(*, actor: Actor, place: Place, now: datetime) -> None:
         if not itself.filter(archived_at=None).update(archived_at=now):
             raise Conflict(Reason("Archived", f"{place} is archived already."))
         counts = [rows.filter(archived_at=None).update(archived_at=now) for rows in parts]
+        _compare(place)
         audit(actor, f"{VERBS[type(place)]}.archive", place, **_counted(counts))
     place.archived_at = now
 
@@ -45,6 +47,7 @@ def place_restore(*, actor: Actor, place: Place) -> None:
         *parts, itself = [rows.filter(archived_at=place.archived_at) for rows in _rows(place)]
         _see_that_it_fits(place, parts[0] if parts else itself)
         counts = [rows.update(archived_at=None) for rows in (*parts, itself)]
+        _compare(place)
         audit(actor, f"{VERBS[type(place)]}.restore", place, **_counted(counts[:-1]))
     place.archived_at = None
 
@@ -59,6 +62,12 @@ def _rows(place: Place) -> Sequence[QuerySet[Any]]:
         case NodeGroup():
             return [Node.recorded.filter(group=place), itself]
     return [itself]
+
+
+def _compare(place: Place) -> None:
+    """See whether a group's nodes are of one mind without this one, or with it again."""
+    if isinstance(place, Node):
+        group_compare(group=place.group_id)
 
 
 def _counted(counts: Sequence[int]) -> dict[str, int]:

@@ -6,6 +6,7 @@ from instances.audit import Actor, audit
 from instances.errors import Conflict
 from instances.models import Environment, Machine, Node, NodeGroup
 from instances.reason import Reason
+from instances.topology import group_compare
 
 
 def environment_remove(*, actor: Actor, environment: Environment) -> None:
@@ -35,6 +36,7 @@ def node_remove(*, actor: Actor, node: Node) -> None:
     machine, group = node.machine, str(node.group)
     with transaction.atomic():
         _remove(actor, "node.remove", node, group=group, address=str(machine))
+        group_compare(group=node.group_id)
         # A machine through which others are reached stays.
         leads_on = Machine.objects.filter(jump_host=machine).exists()
         if not leads_on and not Node.recorded.filter(machine=machine).exists():

@@ -59,6 +59,10 @@ def _member(each: MemberShown) -> dict[str, Any]:
         "slots": member.slots,
         "bus_port": member.bus or None,
         "link": None,
+        "watches": [
+            {"name": x.name, "encryption": x.encrypted.wire, "why": x.encrypted.why}
+            for x in member.watching
+        ],
     }
     if link is not None:
         told["link"] = {
@@ -102,7 +106,7 @@ def _row(each: MemberShown) -> tuple[str, ...]:
         each.role,
         escape(link.to) if link else "-",
         ", ".join(filter(None, (link.state.word.lower(), link.lag))) if link else "-",
-        link.wire.word if link else "-",
+        link.wire.word if link else ", ".join(x.wire.word for x in each.watches) or "-",
         each.slots or "-",
         each.state.word,
     )

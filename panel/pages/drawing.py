@@ -15,6 +15,7 @@ from panel.pages.topology import MemberShown, NameOrder, TopologyPage, name_orde
 
 WIDTH = 340
 _STEP = 34
+_WIRES = {"TLS": "tls", "plaintext": "plain"}
 _DEEPEST = 3
 _GAP = 12
 _TOP, _LINE = 19, 18
@@ -132,7 +133,9 @@ class _Sheet:
         for each in sentinels:
             box = self._box(each, 1)
             middle = box.y + box.height // 2
-            self._lines.append(Line(f"M{box.x} {middle}H{_TRUNK}", f"watch {each.state.kind}"))
+            wire = next((x.wire for x in each.watches if x.name == guard.name), None)
+            kind = _WIRES.get(wire.word if wire else "", "open")
+            self._lines.append(Line(f"M{_TRUNK} {middle}H{box.x}", f"watch {kind}"))
         if sentinels:
             first = began + self._boxes[-len(sentinels)].height // 2
             self._lines.insert(0, Line(f"M{_TRUNK} {first}V{self._y}", "watch trunk"))
@@ -152,7 +155,7 @@ class _Sheet:
         link = shown.link
         if link is None:
             return
-        wire = {"TLS": "tls", "plaintext": "plain"}.get(link.wire.word, "open")
+        wire = _WIRES.get(link.wire.word, "open")
         state = BAD if link.state.kind == BAD else OK if link.state.kind == OK else UNKNOWN
         self._lines.insert(0, Line(f"M{trunk} {parent.y + parent.height}V{middle}", "trunk"))
         self._lines.append(Line(f"M{trunk} {middle}H{box.x}", f"link {wire} {state}"))
@@ -209,6 +212,10 @@ def _texts(shown: MemberShown) -> Iterator[tuple[str, str]]:
             known = link.wire.kind != UNKNOWN
             wire = f"link {link.wire.word}" if known else "link of unknown encryption"
             yield ", ".join(filter(None, (wire, link.lag))), link.wire.kind
+    elif shown.watches:
+        for each in shown.watches:
+            wire = each.wire.word if each.wire.kind != UNKNOWN else "over what is unknown"
+            yield f"watches {each.name}, {wire}", each.wire.kind
     elif member.role is Role.PRIMARY and member.bus and not shown.slots:
         yield "no slots", "where"
 

@@ -64,13 +64,21 @@ class LinkShown:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchShown:
+    """What a Sentinel watches, by the Sentinels' name for it, and over what."""
+
+    name: str
+    wire: Shown
+
+
+@dataclass(frozen=True, slots=True)
 class MemberShown:
     """A server, in words.
 
     Args:
         elsewhere: The node of another group that is on the same machine; None for none.
         slots: The cluster's slots that it serves; empty for none.
-        watches: What a Sentinel watches, by the Sentinels' name for it.
+        watches: What a Sentinel watches.
     """
 
     member: Member
@@ -79,7 +87,7 @@ class MemberShown:
     link: LinkShown | None = None
     elsewhere: Node | None = None
     slots: str = ""
-    watches: Sequence[str] = ()
+    watches: Sequence[WatchShown] = ()
 
     @property
     def ours(self) -> bool:
@@ -218,7 +226,7 @@ def _member(each: Member, topology: Topology, elsewhere: Mapping[str, Node]) -> 
         member=each,
         state=_state(each, other),
         role=_ROLES[each.role],
-        watches=tuple(x.name for x in topology.guards if each.key in x.sentinels),
+        watches=[_watch(x, each) for x in topology.guards if each.key in x.sentinels],
         link=_link(each.link, topology) if each.link else None,
         elsewhere=other,
         slots=slots_shown(each),
@@ -244,6 +252,12 @@ def _link(link: Link, topology: Topology) -> LinkShown:
     return LinkShown(
         to=_name(topology, link.primary), state=_up(link), wire=_wire(link.encrypted), lag=lag(link)
     )
+
+
+def _watch(guard: Guard, sentinel: Member) -> WatchShown:
+    told = next((each for each in sentinel.watching if each.name == guard.name), None)
+    unknown = Encrypted(Wire.UNKNOWN, "The Sentinel is not managed here, or does not answer.")
+    return WatchShown(guard.name, _wire(told.encrypted if told else unknown))
 
 
 def _up(link: Link) -> Shown:

@@ -12,7 +12,8 @@ from instances.audit import Actor
 from instances.models import Node, NodeTopology
 from instances.nodeconf.topology.picture import Kind
 from instances.nodeconf.topology.whole import topology_of
-from instances.topology import known_in
+from instances.services.archive import place_archive, place_restore
+from instances.topology import known_in, topology_store
 from tests.pages.world import World
 from tests.topology.recorded import CLUSTER, REPLICATION, said, stock
 
@@ -80,3 +81,20 @@ def test_a_bus_that_was_seen_to_be_born_encrypted_stays_so_for_that_process(worl
     assert born(), "its file was written since"
     world.tells(node, replace(seen, bus_born_over_tls=False, run_id="b" * 40))
     assert not born(), "another process"
+
+
+def test_a_node_that_leaves_takes_its_contradiction_along(world: World) -> None:
+    group = world.group("shop", "cache", nodes=2)
+    _, second = world.told(group, "redis-7.0", "plain", (7001, 7001))
+    place_archive(actor=world.actor, place=second, now=timezone.now())
+    group.refresh_from_db()
+    assert group.disagreement_reason is None
+    place_restore(actor=world.actor, place=second)
+    group.refresh_from_db()
+    assert group.disagreement_reason == "TwoPrimaries"
+    fault = {"reason": "NoRoute", "message": "no route", "next_step": ""}
+    later = timezone.now() + timedelta(seconds=1)
+    Node.objects.filter(pk=second.pk).update(fault=fault, looked_at=later)
+    topology_store(node=second, facts=None, seen=None, now=later)
+    group.refresh_from_db()
+    assert group.disagreement_reason is None, "who does not answer contradicts nobody"

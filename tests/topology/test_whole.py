@@ -3,15 +3,18 @@
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
+from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from instances.nodeconf.client_list import Place
 from instances.nodeconf.topology.disagreeing import disagreements
 from instances.nodeconf.topology.encrypted import Wire
 from instances.nodeconf.topology.known import Known, Register
 from instances.nodeconf.topology.picture import Kind, Member, Topology
-from instances.nodeconf.topology.seen import Down, Following, Role, Seen, Watch, Watched
+from instances.nodeconf.topology.seen import Down, Follower, Following, Role, Seen, Watch, Watched
 from instances.nodeconf.topology.strangers import As, cluster_strangers, strangers
 from instances.nodeconf.topology.whole import sets_of, topology_of
 from tests.topology.recorded import (
@@ -300,3 +303,66 @@ def test_a_ring_of_replicas_is_drawn_all_the_same() -> None:
     ]
     ((root, below),) = sets_of(topology_of(ring))
     assert [each.name for each in below[root.key]] == ["cache-2"]
+
+
+@EACH
+def test_a_sentinel_s_own_connection_is_plain_or_encrypted(version: str) -> None:
+    topology = topology_of(managed(version, "plain", (*REPLICATION, *SENTINELS)))
+    found = {each.encrypted.wire for member in topology.members for each in member.watching}
+    assert found == {Wire.PLAIN}
+    sentinel = watching(7, 1)
+    assert sentinel.seen is not None
+    over_tls = replace(sentinel, seen=replace(sentinel.seen, replicates_over_tls=True))
+    encrypted = server(1, primary(port=0, tls_port=6379))
+    (told,) = topology_of([encrypted, over_tls]).members[1].watching
+    assert told.encrypted.wire is Wire.TLS
+    (told,) = topology_of([server(1, primary()), over_tls]).members[1].watching
+    assert told.encrypted.wire is Wire.UNKNOWN
+
+
+FOREST = st.integers(1, 12).flatmap(
+    lambda size: st.tuples(
+        st.lists(st.integers(0, 11), min_size=size, max_size=size),
+        st.lists(st.booleans(), min_size=size, max_size=size),
+        st.integers(0, 999),
+    )
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FOREST)
+def test_whoever_follows_whom_is_drawn_once_and_so_whatever_is_managed(
+    forest: tuple[list[int], list[bool], int],
+) -> None:
+    parents, kept, seed = forest
+    above = {n: p for n, p in enumerate(parents) if p < n}
+    nodes = []
+    for n in range(len(parents)):
+        below = [k for k, p in above.items() if p == n]
+        followers = tuple(Follower(Place(f"10.0.0.{k}", 6379), True, 90, 1) for k in below)
+        seen = (
+            replica(Place(f"10.0.0.{above[n]}", 6379), offset=100)
+            if n in above
+            else primary(f"{n:040x}")
+        )
+        nodes.append(server(n, replace(seen, followers=followers)))
+    ours = [node for node, keep in zip(nodes, kept, strict=True) if keep]
+    Random(seed).shuffle(ours)
+    topology = topology_of(ours)
+    keys = [each.key for each in topology.members]
+    assert len(keys) == len(set(keys))
+    assert {each.node for each in topology.members if each.node is not None} == {
+        each.key for each in ours
+    }
+    met = {each.place.address for each in topology.strangers}
+    around = {above[n.key] for n in ours if n.key in above}
+    around |= {k for k, p in above.items() if p in {n.key for n in ours}}
+    assert met == {f"10.0.0.{n}" for n in around - {n.key for n in ours}}
+    for each in topology.members:
+        if each.node is not None:
+            link = each.link and topology.member(each.link.primary).place
+            assert link == (f"10.0.0.{above[each.node]}:6379" if each.node in above else None)
+    drawn = [root.key for root, _ in sets_of(topology)]
+    drawn += [x.key for _, below in sets_of(topology) for many in below.values() for x in many]
+    assert sorted(drawn) == sorted(keys)
+    assert disagreements(nodes) == []

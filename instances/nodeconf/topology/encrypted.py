@@ -45,6 +45,28 @@ def link_encrypted(replica: Seen, primary: Seen | None) -> Encrypted:
     return Encrypted(Wire.UNKNOWN, "The setting and the port contradict each other.")
 
 
+def watch_encrypted(sentinel: Seen, port: int, primary: Seen | None) -> Encrypted:
+    """Say whether a Sentinel's connection to its primary is encrypted.
+
+    A Sentinel has ``tls-replication`` from its start on (redis 7.0.15 src/sentinel.c,
+    instanceLinkNegotiateTLS), for its fellows as well.
+
+    Args:
+        sentinel: What it said.
+        port: Of the primary, as it has it.
+        primary: What that one said; None where nobody asked it.
+    """
+    if primary is None or primary.port is None:
+        return Encrypted(Wire.UNKNOWN, "The primary's ports are not known.")
+    if sentinel.replicates_over_tls and port == primary.tls_port:
+        return Encrypted(Wire.TLS, f"tls-replication is on, and {port} is the primary's TLS port.")
+    if not sentinel.replicates_over_tls and port == primary.port:
+        return Encrypted(
+            Wire.PLAIN, f"tls-replication is off, and {port} is the primary's plain port."
+        )
+    return Encrypted(Wire.UNKNOWN, "The Sentinel's setting and the primary's port do not agree.")
+
+
 def bus_encrypted(told: Sequence[Seen | None], *, whole: bool) -> Encrypted:
     """Say whether a cluster's bus is encrypted.
 

@@ -39,6 +39,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Watching:
+    """A Sentinel's connection to a primary that it watches, by the Sentinels' name for it."""
+
+    name: str
+    encrypted: Encrypted
+
+
+@dataclass(frozen=True, slots=True)
 class Member:
     """A server that belongs to a topology.
 
@@ -49,6 +57,7 @@ class Member:
         down: Whether others find it down.
         silent: Why it does not answer the panel; empty where it does, or is not managed here.
         link: To its primary; None where it follows nobody.
+        watching: Of a Sentinel that is managed here.
         slots: Of a cluster's node.
         bus: Its port for the cluster's bus; 0 for none.
     """
@@ -62,6 +71,7 @@ class Member:
     silent: str = ""
     seen_at: datetime | None = None
     link: Link | None = None
+    watching: tuple[Watching, ...] = ()
     slots: Slots = ()
     bus: int = 0
 

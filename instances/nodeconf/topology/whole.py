@@ -5,9 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from instances.nodeconf.client_list import Place
-from instances.nodeconf.topology.encrypted import Encrypted, Wire, bus_encrypted, link_encrypted
+from instances.nodeconf.topology.encrypted import (
+    Encrypted,
+    Wire,
+    bus_encrypted,
+    link_encrypted,
+    watch_encrypted,
+)
 from instances.nodeconf.topology.known import Known, Register
-from instances.nodeconf.topology.picture import Bus, Guard, Kind, Link, Member, Topology
+from instances.nodeconf.topology.picture import Bus, Guard, Kind, Link, Member, Topology, Watching
 from instances.nodeconf.topology.seen import ClusterNode, Down, Following, Role, Watch
 from instances.nodeconf.topology.strangers import Stranger, strangers, without_doubles
 
@@ -120,6 +126,7 @@ class _Drawing:
     def _guard(self, teller: Known, watch: Watch) -> None:
         primary = self._meet(watch.primary.place, teller, Role.PRIMARY, watch.primary.id)
         self._down(primary, watch.primary.down)
+        self._watches(teller, watch)
         for each in watch.replicas:
             found = self.register.find(each.place, teller, each.id)
             if found is None and not each.id:
@@ -140,6 +147,15 @@ class _Drawing:
         former = self.guards.get(watch.name)
         met = (*(former.sentinels if former else ()), *fellows)
         self.guards[watch.name] = Guard(watch.name, most, watch.quorum, tuple(dict.fromkeys(met)))
+
+    def _watches(self, sentinel: Known, watch: Watch) -> None:
+        if sentinel.seen is None:
+            return
+        primary = self.register.find(watch.primary.place, sentinel, watch.primary.id)
+        port, own = watch.primary.place.port, primary.seen if primary else None
+        watching = Watching(watch.name, watch_encrypted(sentinel.seen, port, own))
+        member = self.members[_key(sentinel)]
+        self.members[member.key] = replace(member, watching=(*member.watching, watching))
 
     def _down(self, key: str, down: Down) -> None:
         self.members[key] = replace(self.members[key], down=down)
