@@ -54,6 +54,18 @@ class EncryptionForm(SettingsForm):
         initial=_DEFAULT.tls_replication,
         help_text="Once every node of the group speaks TLS. By a partial resync from Redis 6.2 on.",
     )
+    tls_cluster = forms.ChoiceField(
+        label="Cluster",
+        choices=[
+            ("off", "As it is"),
+            ("on", "Over TLS: all nodes change at one moment"),
+        ],
+        initial=_DEFAULT.tls_cluster,
+        help_text=(
+            "How the nodes of a cluster speak to each other; replicas follow over TLS with it. "
+            "Redis 7.0 needs it from the start. No restart, no failover."
+        ),
+    )
     tls_minimum = forms.ChoiceField(
         label="TLS versions",
         choices=[("1.2", "1.2 and 1.3"), ("1.3", "1.3 alone")],

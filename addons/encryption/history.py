@@ -22,6 +22,7 @@ class History:
         closed: Whether the add-on has closed it.
         exposed: Whether the add-on lets other machines reach it: it was bound to loopback.
         link_moved: Whether the add-on has set tls-replication.
+        bus_moved: Whether the add-on has set tls-cluster.
         ciphers: Of TLS 1.2, as they were set; None where the add-on has not changed them.
     """
 
@@ -30,6 +31,7 @@ class History:
     exposed: bool = False
     ciphers: str | None = None
     link_moved: bool = False
+    bus_moved: bool = False
 
 
 def history_of(session: NodeSession) -> History:
@@ -45,6 +47,7 @@ def history_of(session: NodeSession) -> History:
         exposed=closed_outside(session) or any(map(loopback_only, bound)),
         ciphers=ciphers[0] if ciphers else None,
         link_moved=any("tls-replication" in values for values in recorded),
+        bus_moved=any("tls-cluster" in values for values in recorded),
     )
 
 

@@ -1,8 +1,11 @@
 """Plans installs: which steps lead a node to its settings, in which order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from addons.encryption.cluster import Company, crosses
+from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.links import link_obstacles, link_port, rank
@@ -18,6 +21,7 @@ from addons.encryption.standing import (
     wanted_on,
 )
 from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
+from addons.encryption.steps.cluster import ClusterServer
 from addons.encryption.steps.configuration import (
     ConfigurationFile,
     install_directives,
@@ -45,6 +49,7 @@ class InstallPlanner:
     former: EncryptionSpec | None
     issuer: Issuer
     authority_id: int
+    company: Company = field(default_factory=Company)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
@@ -53,6 +58,7 @@ class InstallPlanner:
             return AdoptionPlan((), (), port, self.issuer)
         ours = bool(session.brief.baseline or session.brief.begun)
         history = history_of(session)
+        self.company.join(session)
         wanted = wanted_on(session, _with_own_directory(self.spec, session), history)
         firewall = self._firewall(session, wanted)
         certificates = self._certificates(session, wanted)
@@ -60,7 +66,17 @@ class InstallPlanner:
             steps=self._steps(session, wanted, firewall, certificates, history),
             found=(
                 *install_obstacles(session, self.spec, wanted, history, ours=ours),
+                *setting_obstacles(session, self.spec),
                 *link_obstacles(session, self.spec, self.former, self.issuer),
+            ),
+            late=partial(
+                crossing_obstacles,
+                session,
+                self.company,
+                history,
+                self.former,
+                self.spec,
+                live=wanted.live,
             ),
             known=tuple(install_warnings(session, self.spec, wanted, history)),
             firewall=firewall,
@@ -114,7 +130,7 @@ class InstallPlanner:
             leftover = LeftoverSessions(
                 port=history.plain_port if self.spec.tls_only else 0, tls_port=self.spec.tls_port
             )
-            running = RunningServer(wanted.directives, certificates=certificates, leftover=leftover)
+            running = self._running(session, wanted, certificates, leftover)
             links = (ReplicationLink(link),) if link else ()
             return (certificates, *early, running, *links, configuration, *late, *moved, leftover)
         restart = Restart(
@@ -124,6 +140,22 @@ class InstallPlanner:
             certificates=certificates,
         )
         return (certificates, *early, configuration, restart, *late, *moved)
+
+    def _running(
+        self,
+        session: NodeSession,
+        wanted: Wanted,
+        certificates: IssueCertificates,
+        leftover: LeftoverSessions,
+    ) -> RunningServer:
+        if not crosses(session.runtime, self.former, self.spec):
+            return RunningServer(wanted.directives, certificates=certificates, leftover=leftover)
+        return ClusterServer(
+            wanted.directives,
+            company=self.company,
+            certificates=certificates,
+            leftover=leftover,
+        )
 
     def _moved_away(
         self, session: NodeSession, wanted: Wanted, history: History

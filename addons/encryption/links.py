@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from addons.encryption.cluster import crosses, in_cluster
 from addons.encryption.history import History
 from addons.encryption.issuer import Issuer
 from addons.encryption.plaintext import plain_sample
@@ -29,7 +30,7 @@ def link_port(node: NodeSession, spec: EncryptionSpec, history: History) -> int:
 
     The settings are those of a whole group, so the primary's TLS port is the replica's own.
     """
-    if not is_replica(node):
+    if in_cluster(node.runtime) or not is_replica(node):
         return 0
     if spec.replicates_over_tls:
         return spec.tls_port
@@ -49,12 +50,15 @@ def former_link_port(node: NodeSession) -> int:
 def rank(node: NodeSession, *specs: EncryptionSpec | None) -> int:
     """Return when a node has its turn: those of a lower rank go first.
 
-    A replica is changed before its primary. Where links are, or were, over TLS the primary goes
+    Nodes of a cluster that change at one moment have one rank. Else a replica is changed before its
+    primary. Where links are, or were, over TLS the primary goes
     first: what its replicas are to follow has to be open before they come.
 
     Args:
         specs: The settings before and after.
     """
+    if crosses(node.runtime, *specs):
+        return 0
     links = any(spec is not None and spec.replicates_over_tls for spec in specs)
     if is_replica(node):
         return 1 if links else 0
@@ -73,12 +77,8 @@ def link_obstacles(
     """
     if not spec.replicates_over_tls or (former and former.replicates_over_tls):
         return
-    if node.runtime.info.get("cluster_enabled") == "1":
-        yield Reason(
-            "Cluster",
-            f"{node.name}: it is part of a cluster, whose links Redoubt cannot move to TLS yet.",
-            "Keep tls_replication=off.",
-        )
+    if in_cluster(node.runtime):
+        return
     if any(each.name.startswith(_SENTINEL) for each in plain_sample(node).connections):
         yield Reason(
             "SentinelWatches",
@@ -129,8 +129,9 @@ def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> It
     info = node.runtime.info
     encrypted = node.runtime.config.get("tls-replication") == "yes"
     why = ""
-    if info.get("cluster_enabled") == "1":
-        why = "it is part of a cluster"
+    if in_cluster(node.runtime):
+        over_tls = node.runtime.config.get("tls-cluster") == "yes"
+        why = "" if over_tls else "it is part of a cluster whose nodes speak to each other"
     elif is_replica(node) and not encrypted:
         why = "it is a replica"
     elif info.get("connected_slaves", "0") != "0" and _followed_in_plaintext(node):
@@ -139,7 +140,7 @@ def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> It
         yield Reason(
             "PlainLinks",
             f"{node.name}: {why}, over the plain port.",
-            "Lead replication to TLS first: tls_replication=on. A cluster keeps its plain port.",
+            "Lead these links to TLS first: tls_replication=on, or tls_cluster=on in a cluster.",
         )
 
 

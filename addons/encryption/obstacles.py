@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from addons.encryption.cluster import in_cluster, tells_links
 from addons.encryption.history import History
 from addons.encryption.links import is_replica, plain_links
 from addons.encryption.persistence import empty_afterwards, loses
@@ -240,7 +241,7 @@ def install_warnings(
             f"{node.name}: who reaches the TLS port needs neither password nor certificate.",
             "Set a password on the server, or choose tls_auth_clients=required.",
         )
-    if node.runtime.info.get("cluster_enabled") == "1" and server.version < (7, 2):
+    if in_cluster(node.runtime) and not tells_links(server):
         yield Reason(
             "ClusterRedirects",
             f"{node.name}: this cluster's redirections name the plain port, to TLS clients too.",

@@ -1,9 +1,11 @@
 """The plans of the encryption add-on: its steps, what stands in their way, the proof."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from addons.encryption.adopt import observe
+from addons.encryption.cluster import crosses
+from addons.encryption.cluster_checks import cluster_proof
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.links import link_proof
@@ -42,6 +44,7 @@ class EncryptionPlan:
 
     Args:
         found: Obstacles, from the facts.
+        late: More of them, told once all nodes of the run have been looked at.
         known: Warnings, from the facts.
         firewall: The step; None where the rules stay.
         before: How the node spoke TLS before the run; None where it did not.
@@ -62,6 +65,7 @@ class EncryptionPlan:
     tls_port: int
     plain_port: int
     rank: int = 0
+    late: Callable[[], Iterable[Reason]] = tuple
 
     @property
     def obstacles(self) -> Sequence[Reason]:
@@ -69,7 +73,7 @@ class EncryptionPlan:
         mend = "Mend that on the machine, then try again."
         problems = self.firewall.problems if self.firewall else ()
         blocked = [Reason("FirewallOutOfReach", text, mend) for text in problems]
-        return (*self.found, *self.certificates.problems, *blocked)
+        return (*self.found, *self.late(), *self.certificates.problems, *blocked)
 
     @property
     def warnings(self) -> Sequence[Reason]:
@@ -80,6 +84,15 @@ class EncryptionPlan:
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:
         """Prove by handshake that TLS is served, or that it is gone and plaintext answers."""
+        served = self.after if goal is Goal.FORWARD else self.before
+        sentences, observation = self._look(node, goal)
+        specs = [each.spec for each in (self.before, self.after) if each]
+        if crosses(node.runtime, *specs):
+            whole = cluster_proof(node, self.issuer, served.spec if served else None)
+            sentences = [*sentences, *whole]
+        return sentences, observation
+
+    def _look(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:
         served = self.after if goal is Goal.FORWARD else self.before
         if served is not None:
             known = self.certificates.in_place if goal is Goal.FORWARD else None
@@ -110,7 +123,7 @@ class EncryptionPlan:
         rules = self.firewall.wanted if self.firewall else ()
         closed = any(rule.action == "drop" for rule in rules)
         return observed(
-            lambda: self.probe(node, Goal.FORWARD)[1],
+            lambda: self._look(node, Goal.FORWARD)[1],
             node,
             plain_port=self.plain_port,
             plain_closed=closed or bool(self.after and self.after.spec.tls_only),

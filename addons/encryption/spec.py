@@ -36,6 +36,7 @@ class EncryptionSpec:
         tls_port: The port for TLS: beside the plain one, or its own number where that is closed.
         plaintext: ``keep`` the plain port, or switch it ``off``: TLS only.
         tls_replication: Whether replicas follow their primary over TLS: ``on`` or ``off``.
+        tls_cluster: Whether the nodes of a cluster speak TLS to each other: ``on`` or ``off``.
         tls_auth_clients: Whether clients present a certificate: ``no``, ``optional``, ``required``.
         tls_minimum: The oldest TLS version: ``1.2`` or ``1.3``.
         ciphers: Of TLS 1.2: ``aead``, the ``server``'s own choice, or a list as OpenSSL has it.
@@ -54,6 +55,7 @@ class EncryptionSpec:
     tls_port: int = 6380
     plaintext: str = "keep"
     tls_replication: str = "off"
+    tls_cluster: str = "off"
     tls_auth_clients: str = "optional"
     tls_minimum: str = "1.2"
     ciphers: str = "aead"
@@ -85,6 +87,11 @@ class EncryptionSpec:
         return self.tls_replication == "on"
 
     @property
+    def clusters_over_tls(self) -> bool:
+        """Whether the nodes of a cluster speak TLS to each other."""
+        return self.tls_cluster == "on"
+
+    @property
     def tls_only(self) -> bool:
         """Whether the plain port is closed."""
         return self.plaintext == "off"
@@ -95,6 +102,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "tls_auth_clients": tuple(AUTH_CLIENTS),
     "plaintext": ("keep", "off"),
     "tls_replication": ("off", "on"),
+    "tls_cluster": ("off", "on"),
     "tls_minimum": tuple(PROTOCOLS),
     "bind": ("keep", "node"),
     "protected_mode": ("keep", "no"),

@@ -1,9 +1,12 @@
 """Plans the way back: to what was on a node before the add-on, and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from addons.encryption.binding import loopback_only
+from addons.encryption.cluster import Company, crosses
+from addons.encryption.cluster_checks import crossing_obstacles
 from addons.encryption.history import History, former_values, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.links import former_link_port, is_replica, rank
@@ -19,6 +22,7 @@ from addons.encryption.standing import (
     wanted_on,
 )
 from addons.encryption.steps.certificate import RemoveCertificates
+from addons.encryption.steps.cluster import ClusterServer
 from addons.encryption.steps.configuration import (
     ConfigurationFile,
     Rewrite,
@@ -51,6 +55,7 @@ class UninstallPlanner:
     former: EncryptionSpec
     issuer: Issuer
     authority_id: int
+    company: Company = field(default_factory=Company)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
@@ -65,6 +70,7 @@ class UninstallPlanner:
         )
         certificates = removal(session, self.former)
         history = history_of(session)
+        self.company.join(session)
         after = _restored(session, self._back(session, history))
         connections = tls_connections(session, self.former.tls_port)
         return EncryptionPlan(
@@ -73,6 +79,14 @@ class UninstallPlanner:
                 *uninstall_obstacles(session, self.spec, history.plain_port),
                 *_left_open(session, after, history),
                 *_left_without_certificate(session, after),
+            ),
+            late=partial(
+                crossing_obstacles,
+                session,
+                self.company,
+                history,
+                self.former,
+                live=self._live(session),
             ),
             known=tuple(uninstall_warnings(session, self.spec, connections)),
             firewall=firewall,
@@ -99,14 +113,19 @@ class UninstallPlanner:
             back=lambda _before: install_directives(lines, session.server),
         )
         former = former_values(baseline)
-        can = can_apply_live(session.server, session.runtime)
-        if goes_live(session, wish=self.spec.apply == "live" and can):
+        if goes_live(session, wish=self._live(session)):
             values = dict(reversed(former.items()))
+            if crosses(session.runtime, self.former):
+                cluster = ClusterServer(values, company=self.company)
+                return (cluster, configuration, firewall, certificates)
             moved = history.link_moved and is_replica(session)
             links = (ReplicationLink(former_link_port(session)),) if moved else ()
             return (RunningServer(values), *links, configuration, firewall, certificates)
         restart = Restart(former, tls_port=self.former.tls_port, plain_port=history.plain_port)
         return (configuration, restart, firewall, certificates)
+
+    def _live(self, session: NodeSession) -> bool:
+        return self.spec.apply == "live" and can_apply_live(session.server, session.runtime)
 
     def _back(self, session: NodeSession, history: History) -> Rewrite:
         recorded = session.brief.baseline.get("configuration", {})

@@ -1,9 +1,10 @@
 """From the spec and a node's facts to what its server should say. Pure decisions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from addons.encryption.binding import bind_wanted, loopback_only
+from addons.encryption.cluster import bus_directives, bus_line
 from addons.encryption.history import History
 from addons.encryption.layout import DEFAULT_DIRECTORY, Layout
 from addons.encryption.spec import AEAD, AUTH_CLIENTS, PROTOCOLS, EncryptionSpec
@@ -27,6 +28,7 @@ class Wanted:
         live: Whether the running server can take them.
         loopback_only: Whether clients on other machines cannot reach the server even then.
         rules: The firewall rules.
+        at_start: What the file says besides, and counts at a start only; None for no line.
     """
 
     layout: Layout
@@ -34,11 +36,12 @@ class Wanted:
     live: bool
     loopback_only: bool
     rules: tuple[Rule, ...]
+    at_start: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def lines(self) -> dict[str, str | None]:
         """The directives as lines of redis.conf have them; None for a line that is to go."""
-        return {
+        running = {
             name: None
             if name == "tls-ciphers" and not value
             else value
@@ -46,6 +49,7 @@ class Wanted:
             else quote_argument(value)
             for name, value in self.directives.items()
         }
+        return {**running, **self.at_start}
 
 
 def wanted_of(
@@ -75,6 +79,7 @@ def wanted_of(
         "tls-protocols": PROTOCOLS[spec.tls_minimum],
         **_ciphers(spec, history),
         **_replication(spec, history),
+        **bus_directives(spec, facts, runtime, history),
         **_ports(spec, history),
     }
     if bind != server.bind:
@@ -94,6 +99,7 @@ def wanted_of(
         live=spec.apply == "live" and _takes_live(server, runtime, directives),
         loopback_only=loopback_only(bind),
         rules=rules_of(spec, prefix=prefix, close=history.plain_port if closes else None),
+        at_start=bus_line(spec, facts, runtime, history),
     )
 
 

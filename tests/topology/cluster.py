@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import redis
@@ -16,6 +16,7 @@ from tests.acceptance.photograph import shell
 from tests.acceptance.stage import SPECS, Stage, at_once
 from tests.acceptance.traffic import PORT, TLS_PORT
 from tests.topology.replication import KINDS, NEVER
+from tests.topology.wiretap import Heard, listening
 
 PRIMARIES = ("cluster-1", "cluster-2", "cluster-3")
 REPLICAS = ("cluster-4", "cluster-5", "cluster-6")
@@ -74,6 +75,11 @@ class Cluster:
     def _trusting(self) -> dict[str, Any]:
         return {"ssl": True, "ssl_ca_certs": str(self.stage.root)}
 
+    def knowing_now(self) -> "RedisCluster[bytes]":
+        """A client that knows the topology, by whichever way there is."""
+        way = self.client(NAMES[0]).connection_pool.connection_kwargs
+        return self.knowing(port=way["port"], tls="ssl_ca_certs" in way)
+
     def knowing(self, *, port: int = PORT, tls: bool = False) -> "RedisCluster[bytes]":
         """A client that knows the topology, and is told of the primaries."""
         nodes = [ClusterNode(self.stage.address(name), port) for name in PRIMARIES]
@@ -94,6 +100,12 @@ class Cluster:
     def roles(self) -> dict[str, str]:
         """The role of each node, by name."""
         return {name: self.info(name, "replication")["role"] for name in NAMES}
+
+    @property
+    def followed(self) -> set[int]:
+        """The ports on which replicas follow."""
+        told = (self.info(name, "replication") for name in NAMES)
+        return {int(each["master_port"]) for each in told if each["role"] == "slave"}
 
     @property
     def full_syncs(self) -> int:
@@ -123,15 +135,25 @@ class Cluster:
             assert time.monotonic() < deadline, ails
             time.sleep(0.2)
 
+    def restart(self, name: str) -> None:
+        shell(self.stage.lab, name, f"systemctl restart {self.service}-server")
+
+    def overheard(self, act: Callable[[], object] = lambda: None) -> Heard:
+        """What others on the network hear for a while, in which every link of the bus is used."""
+        with listening(self.stage.address(NAMES[0])) as heard:
+            act()
+            time.sleep(NODE_TIMEOUT_MS / 2000 + 0.5)
+        return heard
+
     def configured(self, **settings: str) -> list[str]:
         run = succeeded(self.stage.panel.run(NAMES[0], "configure", settings))
         assert unchanged(self.stage.panel.run(NAMES[0], "configure", settings))
         return said(run)
 
-    def has_all(self, client: "RedisCluster[bytes]", last: int) -> None:
+    def has_all(self, last: int) -> None:
         """Each write that was acknowledged is there, on replicas too."""
         wanted = [str(n).encode() for n in range(1, last + 1)]
-        found = client.mget_nonatomic([f"key-{n}" for n in range(1, last + 1)])
+        found = self.knowing_now().mget_nonatomic([f"key-{n}" for n in range(1, last + 1)])
         assert [n for n, value in zip(wanted, found, strict=True) if n != value] == []
         deadline = time.monotonic() + 10
         # A replica has as many keys as its primary, so sorted counts come in pairs.

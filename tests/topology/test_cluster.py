@@ -1,26 +1,124 @@
-"""A cluster while somebody writes who knows its topology."""
+"""A cluster: everything over TLS, TLS alone, and back, while somebody writes."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
+from redis.cluster import RedisCluster
 
+from tests.acceptance.outside import ping_plainly
+from tests.acceptance.panel import refused, unchanged
 from tests.acceptance.stage import Stage
-from tests.topology.cluster import PRIMARIES, REPLICAS, Cluster
-from tests.topology.writer import writing
+from tests.acceptance.traffic import PORT, TLS_PORT
+from tests.topology.cluster import NAMES, PRIMARIES, REPLICAS, Cluster
+from tests.topology.writer import Written, writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(600)]
 
+logger = logging.getLogger(__name__)
+
 USUAL = "7.0"
-KINDS = (USUAL, "8.0", "valkey")
-EACH = [pytest.param(x, marks=[] if x == USUAL else [pytest.mark.long]) for x in KINDS]
+MODERN = ("8.0", "valkey")
 
 
-@pytest.mark.parametrize("kind", EACH)
-def test_tls_comes_beside_plaintext_while_somebody_writes(stage: Stage, kind: str) -> None:
+@contextmanager
+def written_without_a_miss(
+    cluster: Cluster, client: "RedisCluster[bytes]", what: str
+) -> Iterator[Written]:
+    """Write inside the block; afterwards nothing is lost, nobody failed over, all is whole."""
+    roles, syncs = cluster.roles, cluster.full_syncs
+    with writing(client) as written:
+        yield written
+    logger.info("%s: %s writes, longest %.0f ms", what, written.last, written.longest_s * 1000)
+    assert written.errors == []
+    assert written.longest_s < 1
+    assert written.last > 100
+    cluster.wait_until_whole()
+    assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
+    cluster.has_all(written.last)
+
+
+def test_a_cluster_of_7_0_goes_over_and_back(stage: Stage) -> None:
+    cluster = Cluster(stage, USUAL)
+    before = stage.photographs(*NAMES)
+    assert refused(stage.panel.try_install(PRIMARIES[0])) == "ClusterRedirects"
+    assert b"RCmb" in cluster.overheard()
+    with written_without_a_miss(cluster, cluster.knowing(), "everything TLS"):
+        stage.panel.install(PRIMARIES[0], tls_cluster="on")
+    assert cluster.followed == {TLS_PORT}
+    nobody_reads_along(cluster)
+    with written_without_a_miss(cluster, over_tls(cluster), "TLS alone"):
+        cluster.configured(plaintext="off")
+    assert ping_plainly(stage.address(PRIMARIES[0])) == "ConnectionRefusedError"
+    nobody_reads_along(cluster)
+    over_tls(cluster).flushall()
+    stage.panel.uninstall(PRIMARIES[0])
+    assert cluster.followed == {PORT}
+    assert stage.trace(before) == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", MODERN)
+def test_a_later_cluster_goes_state_by_state_all_the_way_and_back(stage: Stage, kind: str) -> None:
     cluster = Cluster(stage, kind)
-    roles = cluster.roles
-    assert {name for name in roles if roles[name] == "master"} == set(PRIMARIES)
-    assert {name for name in roles if roles[name] == "slave"} == set(REPLICAS)
-    with writing(cluster.knowing()) as written:
+    before = stage.photographs(*NAMES)
+    assert b"RCmb" in cluster.overheard()
+    with written_without_a_miss(cluster, cluster.knowing(), "TLS beside plaintext"):
         stage.panel.install(PRIMARIES[0])
-    assert (written.errors, written.longest_s < 1) == ([], True)
-    cluster.has_all(cluster.knowing(), written.last)
-    assert cluster.ails() == []
+    assert cluster.followed == {PORT}
+    over_tls(cluster).set("key-1", "1")
+    reason = refused(stage.panel.run(PRIMARIES[0], "configure", {"plaintext": "off"}))
+    assert reason == "PlainLinks"
+    with written_without_a_miss(cluster, cluster.knowing(), "everything TLS"):
+        cluster.configured(tls_cluster="on")
+    assert cluster.followed == {TLS_PORT}
+    nobody_reads_along(cluster)
+    with written_without_a_miss(cluster, over_tls(cluster), "TLS alone, and back"):
+        cluster.configured(plaintext="off")
+        assert ping_plainly(stage.address(PRIMARIES[0])) == "ConnectionRefusedError"
+        nobody_reads_along(cluster)
+        cluster.configured(plaintext="keep")
+    with written_without_a_miss(cluster, cluster.knowing(), "the bus in plaintext again"):
+        cluster.configured(tls_cluster="off")
+    assert cluster.followed == {PORT}
+    over_tls(cluster).flushall()
+    stage.panel.uninstall(PRIMARIES[0])
+    assert stage.trace(before) == {}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [USUAL, *MODERN])
+def test_tls_takes_the_plain_number_over_and_every_node_comes_back_from_a_restart(
+    stage: Stage, kind: str
+) -> None:
+    cluster = Cluster(stage, kind)
+    before = stage.photographs(*NAMES)
+    stage.panel.install(PRIMARIES[0], tls_cluster="on")
+    with written_without_a_miss(cluster, over_tls(cluster), "TLS on the plain number"):
+        cluster.configured(plaintext="off", tls_port=str(PORT))
+    assert cluster.followed == {PORT}
+    nobody_reads_along(cluster, port=PORT)
+    for name in (*REPLICAS, *PRIMARIES):
+        cluster.restart(name)
+        cluster.wait_until_whole()
+    assert unchanged(stage.panel.run(PRIMARIES[0], "configure", {}))
+    nobody_reads_along(cluster, port=PORT)
+    over_tls(cluster, PORT).flushall()
+    stage.panel.uninstall(PRIMARIES[0])
+    assert cluster.followed == {PORT}
+    cluster.wait_until_whole()
+    # The port of the bus is chosen at a start; it is the one that it always was.
+    assert stage.trace(before, but=dict.fromkeys(NAMES, ("cluster-port",))) == {}
+
+
+def over_tls(cluster: Cluster, port: int = TLS_PORT) -> "RedisCluster[bytes]":
+    return cluster.knowing(port=port, tls=True)
+
+
+def nobody_reads_along(cluster: Cluster, *, port: int = TLS_PORT) -> None:
+    """On the ports of clients, of replication and of the bus."""
+    heard = cluster.overheard(lambda: over_tls(cluster, port).set("place", "marked-key"))
+    assert len(heard.frames) > 50
+    assert b"marked-key" not in heard
+    assert b"RCmb" not in heard, "what each message of the bus begins with"
