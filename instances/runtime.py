@@ -11,7 +11,16 @@ from instances.reason import Reason
 from instances.remote.errors import ServerRefused
 from instances.remote.server import RedisClient
 
-CONFIG_PATTERNS = ("tls-*", "bind", "port", "protected-mode", "save", "appendonly", "*-announce-*", "cluster-*")
+CONFIG_PATTERNS = (
+    "tls-*",
+    "bind",
+    "port",
+    "protected-mode",
+    "save",
+    "appendonly",
+    "*-announce-*",
+    "cluster-*",
+)
 _FORBIDDEN = {"NoPermission", "CommandRenamed"}
 
 # Redis opens a socket of one family for each of these (redis 7.0.15 src/server.c, listenToPort).

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from addons.encryption.cluster import (
+    BUS_OFFSET,
     Company,
+    bus_port,
     cluster_of,
     crosses,
     in_cluster,
@@ -99,6 +101,13 @@ def crossing_obstacles(
         return
     yield from _ill(node, seen)
     yield from _others(node, seen, company)
+    if bus_port(node.facts, node.runtime, history) == 0:
+        yield Reason(
+            "BusPortUnknown",
+            f"{node.name}: its bus listens neither {BUS_OFFSET} above its plain port nor on its "
+            "cluster-port, so it could not be kept where it is.",
+            "Restart the node with its present configuration, and try again.",
+        )
     yield from _settings(node, ours=history.bus_moved)
     yield from _shut_out(node, seen, *specs)
 
