@@ -8,7 +8,7 @@ from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import link_obstacles, link_port, rank
+from addons.encryption.links import family, link_obstacles, link_port, rank
 from addons.encryption.obstacles import install_obstacles, install_warnings
 from addons.encryption.plan import AdoptionPlan, EncryptionPlan, Served
 from addons.encryption.spec import EncryptionSpec
@@ -87,6 +87,7 @@ class InstallPlanner:
             tls_port=self.spec.tls_port,
             plain_port=history.plain_port,
             rank=rank(session, self.former, self.spec),
+            family=family(session),
         )
 
     @staticmethod

@@ -25,6 +25,16 @@ def is_replica(node: NodeSession) -> bool:
     return node.runtime.info.get("role") == "slave"
 
 
+def family(node: NodeSession) -> str:
+    """Return what a server's data is known by among its copies; empty where there is no other.
+
+    A primary and all that follow it, at first or second hand, tell one replication id.
+    """
+    info = node.runtime.info
+    copied = is_replica(node) or info.get("connected_slaves", "0") != "0"
+    return info.get("master_replid", "") if copied else ""
+
+
 def link_port(node: NodeSession, spec: EncryptionSpec, history: History) -> int:
     """Return the port on which a replica is to follow its primary; 0 where it stays as it is.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from addons.encryption.cluster import in_cluster, tells_links
+from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import History
 from addons.encryption.links import is_replica, plain_links
 from addons.encryption.persistence import empty_afterwards, loses
@@ -75,6 +76,7 @@ def install_obstacles(
         yield from _no_unit(node, spec)
         yield from _forgets_primary(node)
         yield from empty_afterwards(node)
+        yield from copy_obstacles(node)
     if server.tls_supported is False:
         yield Reason(
             "NoTls",
@@ -156,6 +158,7 @@ def uninstall_obstacles(
     if spec.apply != "live" or not can_apply_live(node.server, node.runtime):
         yield from _no_unit(node, spec)
         yield from empty_afterwards(node)
+        yield from copy_obstacles(node)
     if plain_port == 0:
         yield Reason(
             "NoPlainPort",

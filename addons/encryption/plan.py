@@ -18,6 +18,7 @@ from addons.encryption.steps.certificate import (
     fingerprints_on_file,
 )
 from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.restart import Restart
 from addons.engine.step import Goal, State, Step, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
@@ -52,6 +53,7 @@ class EncryptionPlan:
         tls_port: The port that is closed where it does not.
         plain_port: The port that answers in plaintext then; 0 for none.
         rank: When the node has its turn among those of its group.
+        family: Who has the same data; empty for nobody. Never are two of them restarted at once.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -65,7 +67,13 @@ class EncryptionPlan:
     tls_port: int
     plain_port: int
     rank: int = 0
+    family: str = ""
     late: Callable[[], Iterable[Reason]] = tuple
+
+    @property
+    def queue(self) -> str:
+        """The family, where the node restarts."""
+        return self.family if any(step.key == Restart.key for step in self.steps) else ""
 
     @property
     def obstacles(self) -> Sequence[Reason]:
@@ -140,6 +148,7 @@ class AdoptionPlan:
     issuer: Issuer
     steps: Sequence[Step[NodeSession]] = ()
     rank: int = 0
+    queue: str = ""
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
         """Look at what is served; its authority is not ours, so its chain is not judged."""
@@ -163,6 +172,7 @@ class ForgetPlan:
     warnings: Sequence[Reason] = ()
     steps: Sequence[Step[NodeSession]] = ()
     rank: int = 0
+    queue: str = ""
 
     def probe(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:  # noqa: ARG002
         """There is nothing to prove."""

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from addons.encryption.binding import loopback_only
+from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
+from addons.encryption.links import family, rank
 from addons.encryption.obstacles import no_unit, node_obstacles
 from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plan import EncryptionPlan, Served
@@ -56,6 +58,8 @@ class ReissuePlanner:
             after=served,
             tls_port=self.spec.tls_port,
             plain_port=plain,
+            rank=rank(session, self.spec),
+            family=family(session),
         )
 
     def _load(
@@ -106,6 +110,7 @@ def _obstacles(
     else:
         yield from no_unit(node, f"CONFIG cannot be used ({refused.code})")
         yield from empty_afterwards(node)
+        yield from copy_obstacles(node)
         tree = node.server.tree
         now = (tree.value("tls-cert-file") or "", tree.value("tls-port") or "")
         where = "its file has"

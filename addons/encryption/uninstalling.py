@@ -9,7 +9,7 @@ from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles
 from addons.encryption.history import History, former_values, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import former_link_port, is_replica, rank
+from addons.encryption.links import family, former_link_port, is_replica, rank
 from addons.encryption.obstacles import uninstall_obstacles, uninstall_warnings
 from addons.encryption.plan import EncryptionPlan, ForgetPlan
 from addons.encryption.spec import EncryptionSpec
@@ -97,6 +97,7 @@ class UninstallPlanner:
             tls_port=self.former.tls_port,
             plain_port=history.plain_port,
             rank=rank(session, self.former),
+            family=family(session),
         )
 
     def _steps(

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 from addons.engine.conditions import Reason
 from addons.engine.journal import Journal, LeaseLost
 from addons.engine.legs import Leg, legs, together
+from addons.engine.rollout import Rollout
 from addons.engine.step import Goal, Step
 from addons.engine.work import Reached, at_one_moment, parallel
 
@@ -36,7 +37,10 @@ class Back(Generic[N]):
         """Put back what was begun on these nodes; say whether nothing failed."""
         begun = [node for node in reversed(nodes) if node.begun]
         self._cross(begun)
-        return all(parallel(self._restore_or_reconnect, begun))
+        at_once = Rollout(canary=0, wave=len(begun))
+        waves = at_once.waves(begun, lambda node: node.plan.queue)
+        restored = [clean for wave in waves for clean in parallel(self._restore_or_reconnect, wave)]
+        return all(restored)
 
     def finish(self, node: Reached[N]) -> None:
         """Remove what the run kept on the node; a leftover is only noted."""

@@ -52,7 +52,7 @@ class Forward(Generic[N]):
     ) -> bool:
         # What a canary could tell it has told before the nodes first waited for each other.
         rollout = self.rollout if first else replace(self.rollout, canary=0)
-        return all(all(parallel(act, wave)) for wave in rollout.waves(leg))
+        return all(all(parallel(act, wave)) for wave in rollout.waves(leg, _queue))
 
     def _walk(self, part: tuple[Reached[N], Sequence[Step[N]]]) -> bool:
         node, steps = part
@@ -140,3 +140,7 @@ class Forward(Generic[N]):
         for sentence in sentences:
             self.journal.verified(node.id, sentence)
         self.journal.node_done(node.id, changed=bool(node.begun), observation=observation)
+
+
+def _queue(part: tuple[Reached[N], Sequence[Step[N]]]) -> str:
+    return part[0].plan.queue

@@ -110,6 +110,13 @@ class Plan(Protocol[N_contra]):
         """When the node has its turn: those of a lower rank are changed, and proven, first."""
 
     @property
+    def queue(self) -> str:
+        """Whose copy the node is: those of one queue are changed one after the other, and put back.
+
+        Empty where it does not matter.
+        """
+
+    @property
     def warnings(self) -> Sequence[Reason]:
         """What a person should know before confirming."""
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from addons.encryption.adopt import observe
+from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.obstacles import (
@@ -265,6 +266,36 @@ def test_a_restart_says_what_it_would_lose(
     assert ("DataLost" in warned) is ("DataLost" in told)
     assert ("WouldComeBackEmpty" in obstacles(node, restart)) is ("Empty" in told)
     assert "WouldComeBackEmpty" not in obstacles(node)
+
+
+PRIMARY = {"role": "master", "connected_slaves": "2", "repl_backlog_size": "1048576"}
+REPLICA = {"role": "slave", "master_host": "10.0.0.1", "master_link_status": "down"}
+
+
+@pytest.mark.parametrize(
+    ("info", "version", "told"),
+    [
+        (REPLICA, (7, 0, 15), "LinkDown"),
+        (REPLICA | {"master_link_status": "up"}, (7, 0, 15), ""),
+        (PRIMARY | {"instantaneous_input_kbps": "511.9"}, (7, 0, 15), ""),
+        (PRIMARY | {"instantaneous_input_kbps": "512.1"}, (7, 0, 15), "BacklogTooSmall"),
+        (PRIMARY | {"instantaneous_input_kbps": "900.0"}, (6, 0, 16), ""),
+        (
+            PRIMARY | {"connected_slaves": "0", "instantaneous_input_kbps": "900.0"},
+            (7, 0, 15),
+            "",
+        ),
+    ],
+)
+def test_no_restart_where_the_copies_would_suffer(
+    info: dict[str, str], version: tuple[int, ...], told: str
+) -> None:
+    node = session(runtime=replace(ASKED, info=info), version=version)
+    assert [reason.code for reason in copy_obstacles(node)] == [told] * bool(told)
+    restart = EncryptionSpec(apply="restart")
+    assert (told in obstacles(node, restart)) is bool(told)
+    if told == "BacklogTooSmall":
+        assert "repl-backlog-size 4194304" in next(copy_obstacles(node)).next_step
 
 
 @pytest.mark.parametrize(

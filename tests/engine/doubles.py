@@ -88,6 +88,7 @@ class ValuePlan:
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
     rank: int = 0
+    queue: str = ""
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         node.world.pass_by(node.node, "probe", goal.value)
@@ -101,6 +102,7 @@ class ValueWork:
     confirmed: Mapping[str, Any] = field(default_factory=dict)
     obstacles: Sequence[Reason] = ()
     rank: int = 0
+    queue: str = ""
     together: Collection[str] = ()
     finished: bool = False
     closed: bool = False
@@ -111,7 +113,7 @@ class ValueWork:
 
     def plan(self, session: Session) -> ValuePlan:
         steps = [SetValue(key, together=key in self.together) for key in KEYS]
-        return ValuePlan(steps, obstacles=self.obstacles, rank=self.rank)
+        return ValuePlan(steps, obstacles=self.obstacles, rank=self.rank, queue=self.queue)
 
     def finish(self, session: Session) -> None:
         self.finished = True

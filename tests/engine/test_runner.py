@@ -1,6 +1,6 @@
 """The runner: order, refusal, put-back, takeover, stop. No node, no database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -285,8 +285,43 @@ def test_every_session_is_closed_however_the_run_ends() -> None:
 
 
 def test_waves_follow_the_canary() -> None:
-    assert [list(w) for w in Rollout(canary=1, wave=2).waves([1, 2, 3, 4])] == [[1], [2, 3], [4]]
-    assert list(Rollout().waves([])) == []
+    assert waves(Rollout(canary=1, wave=2), "abcd") == ["a", "bc", "d"]
+    assert waves(Rollout(), "") == []
+
+
+def test_nodes_of_one_queue_are_never_in_one_wave_and_keep_their_order() -> None:
+    queued = waves(Rollout(canary=1, wave=3), "abcdefgh", {"b": "x", "c": "x", "f": "x", "d": "y"})
+    assert queued == ["a", "bde", "cgh", "f"]
+    assert waves(Rollout(canary=2, wave=9), "abc", dict.fromkeys("abc", "x")) == ["a", "b", "c"]
+
+
+def waves(rollout: Rollout, nodes: str, queues: Mapping[str, str] | None = None) -> list[str]:
+    found = rollout.waves(list(nodes), lambda node: (queues or {}).get(node, ""))
+    return ["".join(wave) for wave in found]
+
+
+@pytest.mark.parametrize("fault", [set(), {(3, "probe", "forward")}])
+def test_copies_of_one_another_are_changed_and_put_back_one_after_the_other(
+    fault: set[tuple[int, str, str]],
+) -> None:
+    here, journal, at_work = world(), ListJournal(), set[int]()
+    here.fail |= fault
+    most = 0
+
+    def watch(kind: str, node: int, _step: str) -> None:
+        nonlocal most
+        at_work.add(node) if kind in {"before", "undone"} else None
+        most = max(most, len(at_work))
+        at_work.discard(node) if kind in {"node_done", "failed", "node_put_back"} else None
+
+    journal.hook = watch
+    alike = works(here)
+    for work in alike:
+        work.queue = "shard"
+    outcome = runner(journal).forward(alike)
+
+    assert outcome is (Outcome.PUT_BACK if fault else Outcome.SUCCEEDED)
+    assert most == 1
 
 
 def test_a_condition_keeps_its_since_while_its_status_stays() -> None:

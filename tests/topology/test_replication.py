@@ -1,10 +1,12 @@
 """A primary and its replicas: links over TLS, TLS alone, and back, while somebody writes."""
 
 import logging
+from itertools import groupby
 
 import pytest
 import redis
 
+from addons.models import Run
 from tests.acceptance.outside import ping_plainly
 from tests.acceptance.panel import refused
 from tests.acceptance.stage import Stage
@@ -93,7 +95,7 @@ def test_where_it_takes_restarts_nothing_is_lost_and_full_resyncs_are_counted(
     before = stage.photographs(*NAMES)
     plain = redis.Redis(stage.address("primary"), PORT, socket_timeout=5, retry=NEVER)
     with writing(plain) as written:
-        stage.panel.install("primary")
+        assert one_after_the_other(stage.panel.install("primary")) == [*NAMES[1:], "primary"]
         group.configured(tls_replication="on")
         assert group.links == [(str(TLS_PORT), "up")] * 2
     logger.info("%s writes, %s refused meanwhile", written.last, len(written.errors))
@@ -106,3 +108,10 @@ def test_where_it_takes_restarts_nothing_is_lost_and_full_resyncs_are_counted(
     stage.panel.uninstall("primary", apply="restart")
     assert group.links == [(str(PORT), "up")] * 2
     assert stage.trace(before) == {}
+
+
+def one_after_the_other(run: Run) -> list[str]:
+    """Which nodes were changed, each proven before the next was begun."""
+    records = run.records.filter(kind__in=["before", "verified"]).select_related("node")
+    names = [record.node.name for record in records if record.node]
+    return [name for name, _ in groupby(names)]

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from addons.encryption.copies import is_linked
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
 from addons.encryption.probe import PLAIN_OPEN, answer_on
 from addons.encryption.restarting import (
@@ -16,6 +18,7 @@ from addons.encryption.restarting import (
 from addons.encryption.serving import reload_lines, replaced, stale_certificate
 from addons.encryption.steps.certificate import IssueCertificates
 from addons.encryption.steps.configuration import BACKUP
+from addons.encryption.steps.link import wait_for_link
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
@@ -59,7 +62,8 @@ class Restart:
             running = self._running(node)
         except RemoteError:
             node.forget_server()
-            return {"running": {}, "pid": None, "reload": reload, "memory": 0, "down": True}
+            down: dict[str, Any] = {"running": {}, "pid": None, "down": True, "linked": False}
+            return {**down, "reload": reload, "memory": 0}
         stale = stale_certificate(node, self._certificates, running, self._wanted)
         return {
             "running": running,
@@ -67,6 +71,7 @@ class Restart:
             "reload": reload or bool(stale),
             "stale": stale,
             "memory": memory_used(node),
+            "linked": is_linked(node),
         }
 
     def _running(self, node: NodeSession) -> dict[str, str]:
@@ -122,11 +127,16 @@ class Restart:
         return "the guard had put the old file back" if _disarm_guard(node) else "to be restarted"
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:
-        """Forward, see that no guard is left armed; back, restart unless it runs as before."""
+        """Forward, see that no guard is left armed and a replica is linked as it was.
+
+        Back, restart unless it runs as before. Its primary may not be back yet then.
+        """
         if before is None:
             return None
         if goal is Goal.FORWARD:
             self._disarm(node)
+            if before["linked"]:
+                wait_for_link(node, node.runtime.info.get("master_host", ""))
             return None
         former, loading = before["running"], loading_seconds(node, before)
         try:
