@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from instances.audit import PANEL, audit
@@ -114,10 +115,12 @@ def node_looked_at(
         public = to_public_json(facts)
         public |= {"runtime": runtime_json(runtime)} if runtime else {}
         changed |= {"facts": public, "facts_at": now}
-        backend = str(facts.firewall.backend)
-        Machine.objects.filter(pk=node.machine_id).update(firewall_backend=backend)
-    Node.objects.filter(pk=node.pk).update(**changed)
-    topology_store(node=node, facts=facts, seen=runtime.seen if runtime else None, now=now)
+    with transaction.atomic():
+        Node.objects.filter(pk=node.pk).update(**changed)
+        if facts is not None:
+            backend = str(facts.firewall.backend)
+            Machine.objects.filter(pk=node.machine_id).update(firewall_backend=backend)
+        topology_store(node=node, facts=facts, seen=runtime.seen if runtime else None, now=now)
 
 
 def runtime_json(runtime: RuntimeFacts) -> Mapping[str, Any]:

@@ -128,7 +128,8 @@ class _Sheet:
 
     def _watch(self, guard: Guard) -> None:
         """Draw Sentinels above the primary, each with a line down to it."""
-        sentinels = [self._shown[key] for key in guard.sentinels if key in self._shown]
+        there = [self._shown[key] for key in guard.sentinels if key in self._shown]
+        sentinels = sorted(there, key=lambda each: name_order(each.member))
         began = self._y
         for each in sentinels:
             box = self._box(each, 1)

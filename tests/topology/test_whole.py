@@ -320,6 +320,31 @@ def test_a_sentinel_s_own_connection_is_plain_or_encrypted(version: str) -> None
     assert told.encrypted.wire is Wire.UNKNOWN
 
 
+def test_a_primary_that_died_is_shown_as_sentinels_have_it_now() -> None:
+    former = server(1, primary(), silent="nothing listens", seen_at=NOW - timedelta(minutes=9))
+    promoted = server(2, primary("b" * 40))
+    sentinel = watching(7, 2)
+    assert sentinel.seen is not None
+    (watch,) = sentinel.seen.watches
+    # Nobody has reached it since it is a replica, so its run is not known.
+    left = Watched(Place("10.0.0.1", 6379), "", Down.YES)
+    ghost = Watched(Place("10.0.0.9", 6380), "", Down.YES)
+    seen = replace(sentinel.seen, watches=(replace(watch, replicas=(left, ghost)),))
+    topology = topology_of([former, promoted, replace(sentinel, seen=seen)])
+    dead = topology.member("n1")
+    assert (dead.role, dead.down) == (Role.REPLICA, Down.YES)
+    assert dead.link is not None
+    assert dead.link.primary == "n2"
+    assert all(each.place != "10.0.0.9:6380" for each in topology.members)
+
+
+def test_a_silent_replica_that_was_promoted_is_the_primary() -> None:
+    old = NOW - timedelta(minutes=9)
+    silent = server(2, replica(Place("10.0.0.1", 6379)), silent="no route", seen_at=old)
+    topology = topology_of([server(1, primary(), seen_at=old), silent, watching(7, 2)])
+    assert (topology.member("n2").role, topology.member("n2").link) == (Role.PRIMARY, None)
+
+
 FOREST = st.integers(1, 12).flatmap(
     lambda size: st.tuples(
         st.lists(st.integers(0, 11), min_size=size, max_size=size),

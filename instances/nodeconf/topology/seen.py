@@ -1,14 +1,14 @@
 """What one server says of the servers around it."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from instances.nodeconf.client_list import Place
 
-T = TypeVar("T")
 Slots = tuple[tuple[int, int], ...]
 
 
@@ -176,23 +176,26 @@ def seen_json(seen: Seen) -> dict[str, Any]:
 def seen_from_json(stored: Mapping[str, Any]) -> Seen | None:
     """Return what was stored; None where another release of the panel stored something else."""
     try:
-        found: Seen = _built(Seen, stored)
+        found: Seen = _builder(Seen)(stored)
     except (KeyError, TypeError, ValueError):
         return None
     return found
 
 
-def _built(kind: Any, value: Any) -> Any:
-    if get_origin(kind) in {types.UnionType, Union}:
-        return None if value is None else _built(get_args(kind)[0], value)
-    if get_origin(kind) is tuple:
-        inner = get_args(kind)
+@cache
+def _builder(kind: Any) -> Callable[[Any], Any]:
+    """Return what makes a value of a type of this module from what JSON makes of it."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in {types.UnionType, Union}:
+        build = _builder(inner[0])
+        return lambda value: None if value is None else build(value)
+    if origin is tuple:
+        parts = [_builder(each) for each in inner if each is not Ellipsis]
         if inner[-1] is Ellipsis:
-            return tuple(_built(inner[0], each) for each in value)
-        return tuple(_built(each, part) for each, part in zip(inner, value, strict=True))
+            return lambda value: tuple(map(parts[0], value))
+        return lambda value: tuple(make(x) for make, x in zip(parts, value, strict=True))
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
-        return kind(
-            **{each.name: _built(hints[each.name], value[each.name]) for each in fields(kind)}
-        )
-    return kind(value) if isinstance(kind, type) and issubclass(kind, StrEnum) else value
+        made = [(each.name, _builder(hints[each.name])) for each in fields(kind)]
+        return lambda value: kind(*[build(value[name]) for name, build in made])
+    return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else lambda value: value

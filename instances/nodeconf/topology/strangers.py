@@ -47,13 +47,14 @@ def strangers(seen: Seen, known: Iterable[Known], *, teller: Known | None = None
         known: The managed servers, itself among them.
         teller: The server itself among these; its loopback is its own machine.
     """
-    register = Register(known)
-    found = [
-        each
-        for number, each in _mentioned(seen, register, teller)
-        if register.find(each.place, teller, number) is None and each.place.address
-    ]
-    return without_doubles(found)
+    return without_doubles(mentioned(seen, Register(known), teller))
+
+
+def mentioned(seen: Seen, register: Register, teller: Known | None) -> Iterator[Stranger]:
+    """Yield them one after the other, some twice."""
+    for number, each in _others(seen, register, teller):
+        if each.place.address and register.find(each.place, teller, number) is None:
+            yield each
 
 
 def without_doubles(found: Iterable[Stranger]) -> list[Stranger]:
@@ -80,9 +81,7 @@ def cluster_strangers(
     return [each for each in nodes if register.find(each.place, teller, each.id) is None]
 
 
-def _mentioned(
-    seen: Seen, register: Register, teller: Known | None
-) -> Iterator[tuple[str, Stranger]]:
+def _others(seen: Seen, register: Register, teller: Known | None) -> Iterator[tuple[str, Stranger]]:
     """Yield everybody else that a server speaks of, with the id that it tells."""
     if seen.cluster is not None:
         for node in seen.cluster.nodes:

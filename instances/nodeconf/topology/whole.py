@@ -15,7 +15,7 @@ from instances.nodeconf.topology.encrypted import (
 from instances.nodeconf.topology.known import Known, Register
 from instances.nodeconf.topology.picture import Bus, Guard, Kind, Link, Member, Topology, Watching
 from instances.nodeconf.topology.seen import ClusterNode, Down, Following, Role, Watch
-from instances.nodeconf.topology.strangers import Stranger, strangers, without_doubles
+from instances.nodeconf.topology.strangers import Stranger, mentioned, without_doubles
 
 _NOBODY_ASKS = "The replica does not tell the panel: it is not managed here, or does not answer."
 
@@ -34,6 +34,7 @@ class _Drawing:
     members: dict[str, Member] = field(default_factory=dict)
     guards: dict[str, Guard] = field(default_factory=dict)
     votes: dict[str, list[str]] = field(default_factory=dict)
+    heard: Sequence[Known] = ()
 
     def __post_init__(self) -> None:
         self.register = Register(self.nodes)
@@ -44,7 +45,8 @@ class _Drawing:
     def drawn(self) -> Topology:
         for each in self.known:
             self.members[_key(each)] = _own(each)
-        for teller in self.told:
+        self.heard = self._heard()
+        for teller in self.heard:
             self._around(teller)
         for teller in self.told:
             self._follows(teller)
@@ -58,12 +60,25 @@ class _Drawing:
             kind=self._kind(),
             members=tuple(self.members.values()),
             guards=tuple(self.guards.values()),
-            bus=self._bus(),
+            bus=self._bus(whole=not found),
             strangers=found,
             blind=tuple(each.name for each in self.known if each.seen is None),
             latest=max(moments, default=None),
             oldest=min(moments, default=None),
         )
+
+    def _heard(self) -> list[Known]:
+        """Return those whose account of others counts: of a cluster the latest one alone.
+
+        And besides those of whom it says nothing.
+        """
+        heard, spoken_of = [], set[str]()
+        for each in reversed(self.told):
+            cluster = each.seen.cluster if each.seen else None
+            if cluster is None or cluster.me not in spoken_of:
+                heard.append(each)
+                spoken_of |= {node.id for node in cluster.nodes} if cluster else set()
+        return heard[::-1]
 
     def _kind(self) -> Kind:
         if any(each.seen and each.seen.cluster for each in self.told):
@@ -126,17 +141,11 @@ class _Drawing:
     def _guard(self, teller: Known, watch: Watch) -> None:
         primary = self._meet(watch.primary.place, teller, Role.PRIMARY, watch.primary.id)
         self._down(primary, watch.primary.down)
+        named = self.register.find(watch.primary.place, teller, watch.primary.id)
+        if named is not None and named.silent:
+            self.members[primary] = replace(self.members[primary], role=Role.PRIMARY, link=None)
         self._watches(teller, watch)
-        for each in watch.replicas:
-            found = self.register.find(each.place, teller, each.id)
-            if found is None and not each.id:
-                continue  # A place where it once was.
-            key = self._meet(each.place, teller, Role.REPLICA, each.id)
-            if each.id:
-                self._down(key, each.down)
-            if self.members[key].node is None and self.members[key].link is None:
-                link = Link(primary, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
-                self.members[key] = replace(self.members[key], link=link)
+        self._names(teller, watch, primary)
         fellows = [_key(teller)]
         for each in watch.sentinels:
             fellows.append(self._meet(each.place, teller, Role.SENTINEL, each.id))
@@ -147,6 +156,27 @@ class _Drawing:
         former = self.guards.get(watch.name)
         met = (*(former.sentinels if former else ()), *fellows)
         self.guards[watch.name] = Guard(watch.name, most, watch.quorum, tuple(dict.fromkeys(met)))
+
+    def _names(self, teller: Known, watch: Watch, primary: str) -> None:
+        """Note the replicas that a Sentinel names, those that it has reached first.
+
+        One that it never reached may be a place where another of them once was; or a server that
+        is managed here, and was down when it became a replica.
+        """
+        reached = {primary}
+        for each in sorted(watch.replicas, key=lambda other: not other.id):
+            found = self.register.find(each.place, teller, each.id)
+            if not each.id and (found is None or _key(found) in reached):
+                continue
+            key = self._meet(each.place, teller, Role.REPLICA, each.id)
+            reached.add(key)
+            self._down(key, each.down)
+            if found is None or found.silent:
+                link = Link(primary, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
+                former = self.members[key].link if found is None else None
+                self.members[key] = replace(
+                    self.members[key], role=Role.REPLICA, link=former or link
+                )
 
     def _watches(self, sentinel: Known, watch: Watch) -> None:
         if sentinel.seen is None:
@@ -189,9 +219,11 @@ class _Drawing:
 
     def _follows(self, replica: Known) -> None:
         """Draw a managed replica's link, as it and its primary tell."""
-        seen = replica.seen
+        seen, told = replica.seen, self.members[_key(replica)]
         if seen is None or seen.following is None:
             return
+        if replica.silent and (told.link or told.role is Role.PRIMARY):
+            return  # What the others say of it is newer.
         upstream = self._upstream(replica, seen.following)
         primary = next((each for each in self.told if _key(each) == upstream), None)
         link = Link(
@@ -205,11 +237,9 @@ class _Drawing:
         if replica.silent:
             # What it said before is no account of now.
             link = Link(upstream, None, Encrypted(Wire.UNKNOWN, _NOBODY_ASKS))
-        key = _key(replica)
-        told = self.members[key].link
-        if seen.cluster is not None and (told is None or told.primary != upstream):
+        if seen.cluster is not None and (told.link is None or told.link.primary != upstream):
             return  # Somebody has told otherwise since.
-        self.members[key] = replace(self.members[key], link=link)
+        self.members[told.key] = replace(told, link=link)
 
     def _behind(self, replica: Known, primary: Known | None) -> int | None:
         """Return how far a replica was behind, both taken from one account: the primary's."""
@@ -220,7 +250,7 @@ class _Drawing:
                 return max(0, primary.seen.offset - each.offset)
         return None
 
-    def _bus(self) -> Bus | None:
+    def _bus(self, *, whole: bool) -> Bus | None:
         tellers = [each for each in self.told if each.seen and each.seen.cluster]
         if not tellers:
             return None
@@ -234,9 +264,7 @@ class _Drawing:
         latest = tellers[-1].seen
         cluster = latest.cluster if latest else None
         return Bus(
-            encrypted=bus_encrypted(
-                [each.seen for each in self.known], whole=not self._strangers()
-            ),
+            encrypted=bus_encrypted([each.seen for each in self.known], whole=whole),
             cut=tuple(cut),
             serving=bool(cluster and cluster.ok),
             assigned=cluster.assigned if cluster else 0,
@@ -245,9 +273,9 @@ class _Drawing:
     def _strangers(self) -> tuple[Stranger, ...]:
         """Return who is not managed here: each once, as the latest account has it."""
         found: dict[str, Stranger] = {}
-        for each in self.told:
+        for each in self.heard:
             if each.seen is not None:
-                for stranger in strangers(each.seen, self.known, teller=each):
+                for stranger in mentioned(each.seen, self.register, each):
                     found[str(stranger)] = stranger
         return tuple(without_doubles(found.values()))
 
