@@ -16,8 +16,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 PYTEST := .venv/bin/python -m pytest
 FAST := not lab and not browser and not scale and not long
+WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 6 ? 6 : n)))
 # Tests on real nodes wait more than they compute, so there are more lanes than processors.
-LANES := -n 3 --dist loadfile --no-loadscope-reorder
+LANES := -n $$(($(WORKERS) + 1)) --dist loadfile --no-loadscope-reorder
 QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-topologies test-scale test-fast lint format bench screenshots clean
@@ -61,10 +62,10 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 	@if test -x .venv/bin/python; then exec .venv/bin/python -m tools.demo down; fi
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
-	@$(PYTEST) -n 2 -m "$(FAST)"
+	@$(PYTEST) -n $(WORKERS) -m "$(FAST)"
 	@$(PYTEST) $(LANES) -m "lab and not browser and not long"
 	@# Of their own: what drives a browser leaves a process that no longer speaks to the database.
-	@$(PYTEST) -n 2 --dist loadfile -m "browser and not long"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not long"
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
 	@$(PYTEST) -m "long and not topology"
@@ -76,7 +77,7 @@ test-scale: setup ## Hold pages of ten thousand nodes to the time of a hundred, 
 	@$(PYTEST) -m scale
 
 test-fast: .venv/.ready node_modules/.ready ## Run the tests that need neither nodes nor browser
-	@$(PYTEST) -q -n 2 -m "$(QUICK)"
+	@$(PYTEST) -q -n $(WORKERS) -m "$(QUICK)"
 
 lint: .venv/.ready ## Check style, types, imports and migrations
 	@.venv/bin/ruff check .

@@ -1,6 +1,7 @@
 """A whole panel in processes of its own, for tests that meet it as its users do."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,15 @@ class LivePanel:
         """Run a management command beside it."""
         command = [sys.executable, "manage.py", *argv]
         return subprocess.run(command, cwd=ROOT, env=self.env, timeout=timeout, capture_output=True)
+
+    def set_up(self, *commands: Sequence[str]) -> None:
+        """Run management commands one after the other; none may fail."""
+        lines = "".join(f"{json.dumps(argv)}\n" for argv in commands).encode()
+        command = [sys.executable, "-m", "tests.commands"]
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.env, timeout=240, capture_output=True, input=lines
+        )
+        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
 
     def run_module(self, *argv: str, timeout: float) -> subprocess.CompletedProcess[bytes]:
         """Run a Python module with the panel's environment."""

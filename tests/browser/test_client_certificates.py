@@ -29,13 +29,11 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivePanel]:
     password = home / "password"
     password.write_text(PASSWORD)
     with live_panel(home / "state") as running:
-        for argv in (
+        running.set_up(
             ("administrator", "ada", "--password-file", str(password)),
             ("environment", "add", "shop"),
             ("shell", "-c", AUTHORITY),
-        ):
-            done = running.manage(*argv)
-            assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        )
         yield running
 
 

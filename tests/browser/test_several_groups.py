@@ -38,17 +38,14 @@ def panel(
     (home / "password").write_text(PASSWORD)
     (home / "server").write_text(SECRET)
     with live_panel(home / "state") as running:
-        setting_up = [
+        running.set_up(
             ("administrator", "ada", "--password-file", str(home / "password")),
             ("environment", "add", "shop"),
             ("credential", "add", "lab", "--private-key", hosts["one"].identity),
             registration("cache", hosts["one"], "--server-password-file", str(home / "server")),
             registration("cache", hosts["two"]),
             registration("queue", hosts["three"]),
-        ]
-        for argv in setting_up:
-            done = running.manage(*argv)
-            assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        )
         yield running
 
 

@@ -59,15 +59,13 @@ def panel(hosts: list[LabNode], tmp_path_factory: pytest.TempPathFactory) -> Ite
     home = tmp_path_factory.mktemp("panel")
     (home / "password").write_text(PASSWORD)
     with live_panel(home / "state") as running:
-        for argv in (
+        running.set_up(
             ("administrator", "ada", "--password-file", str(home / "password")),
             ("environment", "add", "shop"),
             ("credential", "add", "lab", "--private-key", hosts[0].identity),
             *(_registration(host) for host in hosts),
             ("addon", "install", "shop", "cache", "encryption", "--yes"),
-        ):
-            done = running.manage(*argv)
-            assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
+        )
         try:
             yield running
         finally:
