@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.template.defaultfilters import filesizeformat
 
+from addons.encryption.bus_renewed import bus_is_renewed
 from addons.health import counts_since
 from instances.models import Node, NodeGroup
 from instances.nodeconf.topology.cluster import SLOTS
@@ -139,9 +140,9 @@ class TopologyPage:
 
 
 def topology_page(group: NodeGroup, now: datetime) -> TopologyPage:
-    """Collect it, in two queries."""
+    """Collect it, in three queries."""
     known = known_in(group.pk)
-    topology = topology_of(known)
+    topology = topology_of(known, renewed=bus_is_renewed(group))
     elsewhere = _elsewhere(topology.strangers)
     shown = [_member(each, topology, elsewhere) for each in _sorted(topology)]
     guards = [_guard(each, topology) for each in topology.guards]

@@ -101,6 +101,16 @@ def test_a_disagreement_is_said_on_every_tab_and_on_the_dashboard(
     assert "contradict each other" not in text_of(signed_in, "/")
 
 
+def test_a_bus_that_a_run_led_to_tls_is_encrypted(signed_in: Client, world: World) -> None:
+    group = world.group("shop", "cache", nodes=6)
+    world.told(group, "redis-7.0", "tls", CLUSTER)
+    assert "links made before that may still be in plaintext" in text_of(signed_in)
+    installation = world.installed(group)
+    installation.spec |= {"tls_cluster": "on"}
+    installation.save()
+    assert "the run that set it saw every link made anew" in text_of(signed_in)
+
+
 def test_servers_that_stand_alone_have_no_picture(signed_in: Client, world: World) -> None:
     group = world.group("shop", "cache", nodes=1)
     assert "Nobody has told yet" in text_of(signed_in)

@@ -131,6 +131,14 @@ def test_a_bus_is_encrypted_once_all_but_one_were_started_with_it(version: str) 
 
 
 @EACH
+def test_a_bus_whose_links_were_made_anew_is_as_it_is_set(version: str) -> None:
+    for state, wire in (("tls", Wire.TLS), ("plain", Wire.PLAIN)):
+        bus = topology_of(managed(version, state, CLUSTER), renewed=True).bus
+        assert bus is not None
+        assert bus.encrypted.wire is wire
+
+
+@EACH
 def test_the_dead_are_shown_by_the_account_of_the_living(version: str) -> None:
     topology = topology_of(managed(version, "killed", (*REPLICATION, *SENTINELS, *CLUSTER)))
     down = {name for name, each in by_name(topology).items() if each.down is Down.YES}

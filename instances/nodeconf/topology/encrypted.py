@@ -67,7 +67,7 @@ def watch_encrypted(sentinel: Seen, port: int, primary: Seen | None) -> Encrypte
     return Encrypted(Wire.UNKNOWN, "The Sentinel's setting and the primary's port do not agree.")
 
 
-def bus_encrypted(told: Sequence[Seen | None], *, whole: bool) -> Encrypted:
+def bus_encrypted(told: Sequence[Seen | None], *, whole: bool, renewed: bool = False) -> Encrypted:
     """Say whether a cluster's bus is encrypted.
 
     ``tls-cluster`` counts when a link is made, and a change leaves those that are there as they are
@@ -77,6 +77,7 @@ def bus_encrypted(told: Sequence[Seen | None], *, whole: bool) -> Encrypted:
     Args:
         told: What each managed node said.
         whole: Whether they are all nodes of the cluster.
+        renewed: Whether the links are known to be made anew since the setting.
     """
     settings = {each.bus_over_tls if each else None for each in told}
     if None in settings or not whole:
@@ -85,6 +86,9 @@ def bus_encrypted(told: Sequence[Seen | None], *, whole: bool) -> Encrypted:
         return Encrypted(Wire.PLAIN, "tls-cluster is off on every node.")
     if settings != {True}:
         return Encrypted(Wire.UNKNOWN, "tls-cluster is on for some nodes and off for others.")
+    if renewed:
+        why = "tls-cluster is on everywhere, and the run that set it saw every link made anew."
+        return Encrypted(Wire.TLS, why)
     older = sum(1 for each in told if each and not each.bus_born_over_tls)
     if older <= 1:
         return Encrypted(

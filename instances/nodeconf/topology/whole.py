@@ -20,9 +20,15 @@ from instances.nodeconf.topology.strangers import Stranger, mentioned, without_d
 _NOBODY_ASKS = "The replica does not tell the panel: it is not managed here, or does not answer."
 
 
-def topology_of(known: Iterable[Known]) -> Topology:
-    """Put together what managed servers said; of two who contradict the later counts."""
-    return _Drawing(known).drawn()
+def topology_of(known: Iterable[Known], *, renewed: bool = False) -> Topology:
+    """Put together what managed servers said; of two who contradict the later counts.
+
+    Args:
+        known: The managed servers.
+        renewed: Whether somebody has seen to it that no link of a cluster's bus is older than its
+            nodes' setting.
+    """
+    return _Drawing(known, renewed).drawn()
 
 
 @dataclass
@@ -30,6 +36,7 @@ class _Drawing:
     """A picture that is being made."""
 
     nodes: Iterable[Known]
+    renewed: bool
     register: Register = field(init=False)
     members: dict[str, Member] = field(default_factory=dict)
     guards: dict[str, Guard] = field(default_factory=dict)
@@ -264,7 +271,9 @@ class _Drawing:
         latest = tellers[-1].seen
         cluster = latest.cluster if latest else None
         return Bus(
-            encrypted=bus_encrypted([each.seen for each in self.known], whole=whole),
+            encrypted=bus_encrypted(
+                [each.seen for each in self.known], whole=whole, renewed=self.renewed
+            ),
             cut=tuple(cut),
             serving=bool(cluster and cluster.ok),
             assigned=cluster.assigned if cluster else 0,
