@@ -34,7 +34,7 @@ class NodeBrief:
         begun: What this run's earlier attempts recorded, by step.
         shares_machine: Whether other nodes are on the same machine.
         introduce: Makes the panel's client certificate for one connection.
-        beside: The names of those among them that this run is about, too.
+        beside: The names of the servers among them that this run is about, too.
         fellows: The managed nodes of its group, itself among them, with what they last said.
         certificates: The certificates issued to this node and not abandoned: by fingerprint the
             digest of the key's file, empty where that is not on record.

@@ -298,6 +298,11 @@ class Node(Archivable):
         """The first name or address that clients use."""
         return str(self.client_addresses[0]) if self.client_addresses else self.machine.address
 
+    @property
+    def is_sentinel(self) -> bool:
+        """Whether the latest look saw a Sentinel, which holds no data."""
+        return bool(self.facts.get("server", {}).get("sentinel"))
+
 
 class NodeTopology(models.Model):
     """What a node last said of the servers around it, and as whom those may speak of it.

@@ -4,7 +4,7 @@ from django.db.models import Prefetch, QuerySet
 
 from addons.models import Certificate, EnvironmentAuthority, NodeInstallation
 from addons.pki.how_to import Endpoint
-from instances.models import Environment
+from instances.models import Environment, Node
 from instances.selectors import holding
 
 
@@ -53,6 +53,8 @@ def endpoints_of(environment: Environment) -> list[Endpoint]:
         node__group__environment=environment,
         node__archived_at=None,
     )
+    # Sentinels serve no data, and their ports are their own.
+    rows = rows.exclude(node__in=Node.objects.filter(facts__server__sentinel=True))
     rows = rows.select_related("installation", "node__machine").only(
         "installation__spec", "node__name", "node__client_addresses", "node__machine__address"
     )

@@ -98,7 +98,7 @@ class EncryptionAddOn:
         first = earlier.get(step)
         if first is None:
             return later
-        if step == "configuration":
+        if step in {"configuration", "sentinel"}:
             return merge_configuration(first, later)
         if step == "certificate":
             return merge_certificates(first, later)

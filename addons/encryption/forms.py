@@ -34,7 +34,11 @@ class EncryptionForm(SettingsForm):
             ("off", "Close it: TLS only"),
         ],
         initial=_DEFAULT.plaintext,
-        help_text="Closing it ends the sessions that are still in plaintext; the preview counts.",
+        help_text=(
+            "Closing it ends the sessions that are still in plaintext; the preview counts. Where "
+            "Sentinels watch it goes together with replication over TLS, and with the plain port's "
+            "number as the TLS port; automatic failover is off for the seconds that this takes."
+        ),
     )
     tls_auth_clients = forms.ChoiceField(
         label="Client certificates",

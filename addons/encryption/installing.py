@@ -1,19 +1,21 @@
 """Plans installs: which steps lead a node to its settings, in which order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import family, link_obstacles, link_port, rank
+from addons.encryption.links import family, link_obstacles, link_port, rank, watch_obstacles
 from addons.encryption.obstacles import install_obstacles, install_warnings
 from addons.encryption.plan import AdoptionPlan, EncryptionPlan, Served
+from addons.encryption.sentinels import SentinelPlanner
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.standing import (
     goes_live,
+    own_directory,
     previous_rules,
     removal,
     served_before,
@@ -32,7 +34,7 @@ from addons.encryption.steps.leftover import LeftoverSessions
 from addons.encryption.steps.link import ReplicationLink
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
-from addons.encryption.wanted import Wanted, directory_of
+from addons.encryption.wanted import Wanted
 from addons.engine.step import Plan, Step
 from addons.session import NodeSession
 
@@ -56,15 +58,18 @@ class InstallPlanner:
         if self.spec.adopt == "yes" and _speaks_foreign_tls(session):
             port = int(session.runtime.config.get("tls-port") or session.server.tls_port)
             return AdoptionPlan((), (), port, self.issuer)
+        if session.server.sentinel:
+            return SentinelPlanner(self.spec, self.former, self.issuer).plan(session)
         ours = bool(session.brief.baseline or session.brief.begun)
         history = history_of(session)
         self.company.join(session)
-        wanted = wanted_on(session, _with_own_directory(self.spec, session), history)
+        wanted = wanted_on(session, own_directory(self.spec, session), history)
         firewall = self._firewall(session, wanted)
         certificates = self._certificates(session, wanted)
         return EncryptionPlan(
             steps=self._steps(session, wanted, firewall, certificates, history),
             found=(
+                *watch_obstacles(session, self.spec, wanted, history),
                 *install_obstacles(session, self.spec, wanted, history, ours=ours),
                 *setting_obstacles(session, self.spec),
                 *link_obstacles(session, self.spec, self.former, self.issuer),
@@ -129,10 +134,13 @@ class InstallPlanner:
         # A file edited before the running server could be erased by a REWRITE (REDIS_FACTS 0.2).
         if goes_live(session, wish=wanted.live):
             leftover = LeftoverSessions(
-                port=history.plain_port if self.spec.tls_only else 0, tls_port=self.spec.tls_port
+                port=history.plain_port if self.spec.tls_only else 0,
+                tls_port=self.spec.tls_port,
+                spares_links=self.spec.replicates_over_tls,
             )
             running = self._running(session, wanted, certificates, leftover)
-            links = (ReplicationLink(link),) if link else ()
+            over_tls = self.spec.replicates_over_tls
+            links = (ReplicationLink(link, over_tls=over_tls),) if link else ()
             return (certificates, *early, running, *links, configuration, *late, *moved, leftover)
         restart = Restart(
             wanted.directives,
@@ -172,16 +180,6 @@ def _primary_line(session: NodeSession, port: int) -> dict[str, str | None]:
     """Return the line that names a replica's primary, where its file has one."""
     primary = session.server.primary
     return {"replicaof": f"{primary[0]} {port}"} if primary and port else {}
-
-
-def _with_own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:
-    """Return the spec with a directory of the node's own, where several share the machine."""
-    if spec.directory or not session.brief.shares_machine:
-        return spec
-    usual = directory_of(spec, session.server)
-    state = session.brief.baseline.get("certificate") or session.brief.begun.get("certificate")
-    own = str(state["directory"]) if state else f"{usual}-{session.server.port}"
-    return replace(spec, directory=own)
 
 
 def _speaks_foreign_tls(session: NodeSession) -> bool:

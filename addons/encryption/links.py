@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from functools import partial
 
 from addons.encryption.cluster import crosses, in_cluster
+from addons.encryption.fellows import fellows_of
 from addons.encryption.history import History
 from addons.encryption.issuer import Issuer
-from addons.encryption.plaintext import plain_sample
+from addons.encryption.plaintext import plain_sample, watches
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.link import wait_for_link
+from addons.encryption.wanted import Wanted
 from addons.engine.step import State, StepFailed
 from addons.session import NodeSession
 from instances.nodeconf.client_list import Kind
@@ -17,7 +19,6 @@ from instances.remote.errors import RemoteError
 from instances.remote.tls_probe import probe_tls
 
 _TIMEOUT = 5.0
-_SENTINEL = "sentinel-"
 
 
 def is_replica(node: NodeSession) -> bool:
@@ -44,17 +45,20 @@ def link_port(node: NodeSession, spec: EncryptionSpec, history: History) -> int:
         return 0
     if spec.replicates_over_tls:
         return spec.tls_port
-    return former_link_port(node) if history.link_moved else 0
+    return link_port_before(node, history) if history.link_moved else 0
 
 
-def former_link_port(node: NodeSession) -> int:
-    """Return the port on which a replica followed before the add-on moved it; 0 for unknown."""
+def link_port_before(node: NodeSession, history: History) -> int:
+    """Return the port on which a replica is to follow once links are as before the add-on.
+
+    Who was a primary then has followed nobody: it takes the plain port, as all in its group do.
+    """
     recorded: list[State] = [
         state
         for states in (node.brief.baseline, node.brief.begun)
         if (state := states.get("link")) is not None
     ]
-    return int(recorded[0]["port"]) if recorded else 0
+    return int(recorded[0]["port"]) if recorded else history.plain_port
 
 
 def rank(node: NodeSession, *specs: EncryptionSpec | None) -> int:
@@ -89,19 +93,55 @@ def link_obstacles(
         return
     if in_cluster(node.runtime):
         return
-    if any(each.name.startswith(_SENTINEL) for each in plain_sample(node).connections):
+    if is_replica(node):
+        yield from _primary_obstacles(node, spec, former, issuer)
+
+
+def watch_obstacles(
+    node: NodeSession, spec: EncryptionSpec, wanted: Wanted, history: History
+) -> Iterator[Reason]:
+    """Yield why Sentinels stand in the way: they speak one transport to everybody.
+
+    So a group that they watch has two states only (REDIS_FACTS 4).
+    """
+    fellows = fellows_of(node)
+    moves = spec.replicates_over_tls or spec.tls_only
+    there = _watchers(node)
+    outside = sorted(there - fellows.sentinels)
+    if moves and outside:
         yield Reason(
             "SentinelWatches",
-            f"{node.name}: a Sentinel watches it in plaintext, and would take a replica that "
-            "announces its TLS port for down.",
-            "Keep tls_replication=off: Redoubt cannot move Sentinels to TLS yet.",
+            f"{node.name}: a Sentinel at {', '.join(outside)} watches it in plaintext, and would "
+            "take it for down.",
+            "Add every Sentinel to this group first.",
         )
-    if is_replica(node):
-        yield from _primary_obstacles(node, former, issuer)
+    if not (there or fellows.watched):
+        return
+    whole = spec.replicates_over_tls and spec.tls_only and spec.tls_port == history.plain_port
+    if moves and not whole:
+        yield Reason(
+            "SentinelStates",
+            f"{node.name}: Sentinels watch it, and they speak either plaintext or TLS to everybody "
+            f"and know it by port {history.plain_port}.",
+            "Either keep plaintext=keep and tls_replication=off, or choose all of plaintext=off, "
+            f"tls_replication=on and tls_port={history.plain_port}.",
+        )
+    if whole and not wanted.live:
+        yield Reason(
+            "SentinelNeedsLive",
+            f"{node.name}: it takes these settings by a restart only, which its Sentinels could "
+            "answer with a failover to a server that speaks the other transport.",
+            "Keep plaintext=keep and tls_replication=off, or upgrade the server first.",
+        )
+
+
+def _watchers(node: NodeSession) -> set[str]:
+    there = plain_sample(node).connections
+    return {each.peer.address for each in there if watches(each)}
 
 
 def _primary_obstacles(
-    node: NodeSession, former: EncryptionSpec | None, issuer: Issuer
+    node: NodeSession, spec: EncryptionSpec, former: EncryptionSpec | None, issuer: Issuer
 ) -> Iterator[Reason]:
     host = node.runtime.info.get("master_host", "")
     if former is None:
@@ -111,30 +151,42 @@ def _primary_obstacles(
             "Install with tls_replication=off first, then change this setting.",
         )
         return
+    # Where an earlier attempt has moved the primary already, it speaks it on the other port.
+    told = {
+        port: _no_tls(node, host, port, issuer)
+        for port in dict.fromkeys((former.tls_port, spec.tls_port))
+    }
+    if all(told.values()):
+        yield Reason(
+            "PrimaryNotEncrypted",
+            f"{node.name}: its primary {host} does not speak TLS on {former.tls_port} with a "
+            f"certificate of this environment: {told[former.tls_port]}.",
+            "Bring the primary into the group, and install on it first.",
+        )
+
+
+def _no_tls(node: NodeSession, host: str, port: int, issuer: Issuer) -> str:
+    """Return why a port does not speak TLS as it should; empty where it does."""
     try:
         seen = probe_tls(
-            partial(node.host.connect, host, former.tls_port, _TIMEOUT),
+            partial(node.host.connect, host, port, _TIMEOUT),
             server_name=host,
             ca_pem=issuer.trusted,
             client=node.brief.introduce(),
             timeout=_TIMEOUT,
             node=node.name,
         )
-        why = "" if seen.chain_verified.ok else seen.chain_verified.message
     except RemoteError as error:
-        why = error.message
-    if why:
-        yield Reason(
-            "PrimaryNotEncrypted",
-            f"{node.name}: its primary {host} does not speak TLS on {former.tls_port} with a "
-            f"certificate of this environment: {why}.",
-            "Bring the primary into the group, and install on it first.",
-        )
+        return error.message
+    return "" if seen.chain_verified.ok else seen.chain_verified.message
 
 
 def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> Iterator[Reason]:
-    """Yield why the plain port cannot be closed: servers still speak plaintext to each other."""
-    if not (spec.tls_only and history.plain_port):
+    """Yield why the plain port cannot be closed: servers still speak plaintext to each other.
+
+    Where TLS takes its number over in the same run, the group's own links are made anew on it.
+    """
+    if not (spec.tls_only and history.plain_port) or _all_come(node, spec, history):
         return
     info = node.runtime.info
     encrypted = node.runtime.config.get("tls-replication") == "yes"
@@ -152,6 +204,15 @@ def plain_links(node: NodeSession, spec: EncryptionSpec, history: History) -> It
             f"{node.name}: {why}, over the plain port.",
             "Lead these links to TLS first: tls_replication=on, or tls_cluster=on in a cluster.",
         )
+
+
+def _all_come(node: NodeSession, spec: EncryptionSpec, history: History) -> bool:
+    if not (spec.replicates_over_tls and spec.tls_port == history.plain_port):
+        return False
+    there = plain_sample(node).connections
+    following = {each.peer.address for each in there if each.kind is Kind.REPLICA}
+    primary = {node.runtime.info["master_host"]} if is_replica(node) else set()
+    return following | primary <= fellows_of(node).servers
 
 
 def _followed_in_plaintext(node: NodeSession) -> bool:

@@ -8,7 +8,7 @@ from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import History
 from addons.encryption.links import is_replica, plain_links
 from addons.encryption.persistence import empty_afterwards, loses
-from addons.encryption.plaintext import plain_sample
+from addons.encryption.plaintext import plain_sample, watches
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.wanted import (
     Wanted,
@@ -18,6 +18,7 @@ from addons.encryption.wanted import (
 )
 from addons.session import NodeSession
 from instances.looks import CLOCK_TOLERANCE_SECONDS
+from instances.nodeconf.client_list import Kind
 from instances.nodeconf.redis_conf import without_effect
 from instances.reason import Reason
 
@@ -66,12 +67,6 @@ def install_obstacles(
     """
     yield from node_obstacles(node, node.now())
     server = node.server
-    if server.sentinel:
-        yield Reason(
-            "Sentinel",
-            f"{node.name}: it is a Sentinel, and Redoubt cannot set up TLS on Sentinels yet.",
-            "Take it out of the group, and install on the group's data nodes alone.",
-        )
     if not wanted.live:
         yield from _no_unit(node, spec)
         yield from _forgets_primary(node)
@@ -217,7 +212,7 @@ def install_warnings(
     """Yield what a person should know before confirming."""
     server = node.server
     if spec.tls_only and node.runtime.config.get("port") == str(history.plain_port):
-        yield from _closing(node, history.plain_port)
+        yield from _closing(node, spec, history.plain_port)
     if wanted.loopback_only:
         yield Reason(
             "LoopbackOnly",
@@ -251,9 +246,14 @@ def install_warnings(
         )
 
 
-def _closing(node: NodeSession, port: int) -> Iterator[Reason]:
-    """Yield whom closing the plain port cuts off."""
-    there = plain_sample(node).connections if port else ()
+def _closing(node: NodeSession, spec: EncryptionSpec, port: int) -> Iterator[Reason]:
+    """Yield whom closing the plain port cuts off; those that the run moves to TLS are none."""
+    moves = spec.replicates_over_tls
+    there = [
+        each
+        for each in (plain_sample(node).connections if port else ())
+        if not (moves and (each.kind is Kind.REPLICA or watches(each)))
+    ]
     if there:
         peers = list(dict.fromkeys(each.peer.address for each in there))
         shown = ", ".join(peers[:_SHOWN_PEERS])

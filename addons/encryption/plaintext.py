@@ -61,6 +61,11 @@ class PlainSample:
     nameless: Reason | None = None
 
 
+def watches(connection: PlainConnection) -> bool:
+    """Say whether it is a Sentinel's (redis 7.0.15 sentinel.c, sentinelSetClientName)."""
+    return connection.name.startswith("sentinel-")
+
+
 def plain_connections(session: NodeSession, port: int | None = None) -> list[PlainConnection]:
     """Return the connections on the server's plain port now.
 

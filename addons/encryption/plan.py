@@ -54,6 +54,7 @@ class EncryptionPlan:
         plain_port: The port that answers in plaintext then; 0 for none.
         rank: When the node has its turn among those of its group.
         family: Who has the same data; empty for nobody. Never are two of them restarted at once.
+        holds: What is held meanwhile.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -69,6 +70,7 @@ class EncryptionPlan:
     rank: int = 0
     family: str = ""
     late: Callable[[], Iterable[Reason]] = tuple
+    holds: Sequence[Step[NodeSession]] = ()
 
     @property
     def queue(self) -> str:
@@ -147,6 +149,7 @@ class AdoptionPlan:
     port: int
     issuer: Issuer
     steps: Sequence[Step[NodeSession]] = ()
+    holds: Sequence[Step[NodeSession]] = ()
     rank: int = 0
     queue: str = ""
 
@@ -171,6 +174,7 @@ class ForgetPlan:
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
     steps: Sequence[Step[NodeSession]] = ()
+    holds: Sequence[Step[NodeSession]] = ()
     rank: int = 0
     queue: str = ""
 

@@ -12,6 +12,7 @@ from addons.encryption.links import family, rank
 from addons.encryption.obstacles import no_unit, node_obstacles
 from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plan import EncryptionPlan, Served
+from addons.encryption.sentinels import SentinelPlanner
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.standing import installed_directory
 from addons.encryption.steps.reissue import ReissueCertificates, ReloadCertificates
@@ -37,6 +38,9 @@ class ReissuePlanner:
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
+        if session.server.sentinel:
+            planner = SentinelPlanner(self.spec, self.spec, self.issuer)
+            return planner.reissue(session)
         layout = Layout(installed_directory(session, self.spec))
         plain = history_of(session).plain_port
         served = Served(self.spec, layout, loopback_only(session.server.bind), plain)

@@ -1,5 +1,7 @@
 """What plans of installs and of uninstalls have in common: what is, and was, on a node."""
 
+from dataclasses import replace
+
 from addons.encryption.binding import loopback_only
 from addons.encryption.history import History
 from addons.encryption.layout import Layout
@@ -27,6 +29,16 @@ def wanted_on(session: NodeSession, spec: EncryptionSpec, history: History) -> W
         prefix=tag_prefix(session.brief.node),
         history=history,
     )
+
+
+def own_directory(spec: EncryptionSpec, session: NodeSession) -> EncryptionSpec:
+    """Return the spec with a directory of the node's own, where several share the machine."""
+    if spec.directory or not session.brief.shares_machine:
+        return spec
+    usual = directory_of(spec, session.server)
+    state = session.brief.baseline.get("certificate") or session.brief.begun.get("certificate")
+    own = str(state["directory"]) if state else f"{usual}-{session.server.port}"
+    return replace(spec, directory=own)
 
 
 def goes_live(session: NodeSession, *, wish: bool) -> bool:

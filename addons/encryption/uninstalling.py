@@ -9,9 +9,10 @@ from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles
 from addons.encryption.history import History, former_values, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import family, former_link_port, is_replica, rank
+from addons.encryption.links import family, is_replica, link_port_before, rank
 from addons.encryption.obstacles import uninstall_obstacles, uninstall_warnings
 from addons.encryption.plan import EncryptionPlan, ForgetPlan
+from addons.encryption.sentinels import SentinelPlanner
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.standing import (
     goes_live,
@@ -60,6 +61,8 @@ class UninstallPlanner:
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
         baseline = session.brief.baseline
+        if session.server.sentinel:
+            return SentinelPlanner(None, self.former, self.issuer).plan(session)
         if not baseline:
             return ForgetPlan()
         firewall = FirewallRules(
@@ -120,7 +123,8 @@ class UninstallPlanner:
                 cluster = ClusterServer(values, company=self.company)
                 return (cluster, configuration, firewall, certificates)
             moved = history.link_moved and is_replica(session)
-            links = (ReplicationLink(former_link_port(session)),) if moved else ()
+            port = link_port_before(session, history)
+            links = (ReplicationLink(port, over_tls=False),) if moved else ()
             return (RunningServer(values), *links, configuration, firewall, certificates)
         restart = Restart(former, tls_port=self.former.tls_port, plain_port=history.plain_port)
         return (configuration, restart, firewall, certificates)

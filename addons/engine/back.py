@@ -1,6 +1,6 @@
 """The way back: what was begun is undone, the last one first, settled and proven."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,7 +9,7 @@ from addons.engine.journal import Journal, LeaseLost
 from addons.engine.legs import Leg, legs, together
 from addons.engine.rollout import Rollout
 from addons.engine.step import Goal, Step
-from addons.engine.work import Reached, at_one_moment, parallel
+from addons.engine.work import Reached, at_one_moment, by_rank, parallel
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -19,6 +19,15 @@ UNKNOWN_STEP = Reason(
     "This step was begun and is not part of the plan any more, so it cannot be undone.",
     "Compare the node with the run's records.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _Restored(Generic[N]):
+    """A node after its put-back, as far as that went, but for what it still holds."""
+
+    node: Reached[N]
+    clean: bool
+    observation: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +47,14 @@ class Back(Generic[N]):
         begun = [node for node in reversed(nodes) if node.begun]
         self._cross(begun)
         at_once = Rollout(canary=0, wave=len(begun))
-        waves = at_once.waves(begun, lambda node: node.plan.queue)
-        restored = [clean for wave in waves for clean in parallel(self._restore_or_reconnect, wave)]
-        return all(restored)
+        waves = (
+            wave
+            for equals in by_rank(begun)
+            for wave in at_once.waves(equals, lambda node: node.plan.queue)
+        )
+        back = [each for wave in waves for each in parallel(self._restore_or_reconnect, wave)]
+        # Only now: what is held is held for as long as anybody is under way.
+        return all(parallel(self._end, back))
 
     def finish(self, node: Reached[N]) -> None:
         """Remove what the run kept on the node; a leftover is only noted."""
@@ -73,9 +87,12 @@ class Back(Generic[N]):
         undone = [self._salvaged(node, step.key, step, self._undo) for step in due]
         return all(undone)
 
-    def _restore_or_reconnect(self, node: Reached[N]) -> bool:
+    def _restore_or_reconnect(self, node: Reached[N]) -> _Restored[N]:
         """Restore; where that failed, once more over a new connection: the old one may be dead."""
-        return self._restore(node) or (self._reconnected(node) and self._restore(node))
+        restored = self._restore(node)
+        if not restored.clean and self._reconnected(node):
+            return self._restore(node)
+        return restored
 
     def _reconnected(self, node: Reached[N]) -> bool:
         node.work.close(node.session)
@@ -86,21 +103,32 @@ class Back(Generic[N]):
             return False
         return True
 
-    def _restore(self, node: Reached[N]) -> bool:
+    def _end(self, restored: _Restored[N]) -> bool:
+        """Let go of what the node holds, also where something else failed."""
+        node, clean = restored.node, restored.clean
+        for step in node.plan.holds:
+            if step.key in node.begun:
+                settled = self._salvaged(node, step.key, step, self._settle)
+                released = self._salvaged(node, step.key, step, self._release)
+                clean = settled and released and clean
+        if clean:
+            self.finish(node)
+        self.journal.node_put_back(node.id, clean=clean, observation=restored.observation)
+        return clean
+
+    def _restore(self, node: Reached[N]) -> _Restored[N]:
         """Undo, settle and prove; go on where one of these fails, and say whether none did."""
         undone = self._undo_all(node, node.plan.steps)
         steps = [step for step in reversed(node.plan.steps) if step.key in node.begun]
-        unknown = node.begun.keys() - {step.key for step in steps}
+        held = {step.key for step in node.plan.holds}
+        unknown = node.begun.keys() - {step.key for step in steps} - held
         for key in sorted(unknown):
             self.journal.undo_failed(node.id, key, UNKNOWN_STEP)
         settled = [self._salvaged(node, "settle", step, self._settle) for step in steps]
         observation: dict[str, object] = {}
         proven = self._salvaged(node, "verify", observation, self._prove)
         clean = undone and all(settled) and proven and not unknown
-        if clean:
-            self.finish(node)
-        self.journal.node_put_back(node.id, clean=clean, observation=observation)
-        return clean
+        return _Restored(node, clean, observation)
 
     def _salvaged(
         self, node: Reached[N], step: str, subject: T, act: Callable[[Reached[N], T], None]
@@ -119,6 +147,10 @@ class Back(Generic[N]):
         said = step.undo(node.session, node.begun[step.key])
         node.undone.add(step.key)
         self.journal.undone(node.id, step.key, said)
+
+    def _release(self, node: Reached[N], step: Step[N]) -> None:
+        said = step.undo(node.session, node.begun[step.key])
+        self.journal.released(node.id, step.key, said)
 
     def _settle(self, node: Reached[N], step: Step[N]) -> None:
         said = step.settle(node.session, Goal.BACK, node.begun[step.key])

@@ -9,7 +9,7 @@ from addons.engine.journal import Halt, Journal, LeaseLost
 from addons.engine.legs import Leg, legs, together
 from addons.engine.rollout import Rollout
 from addons.engine.step import Goal, Step
-from addons.engine.work import Reached, at_one_moment, parallel
+from addons.engine.work import Reached, at_one_moment, by_rank, parallel
 
 N = TypeVar("N")
 T = TypeVar("T")
@@ -31,8 +31,23 @@ class Forward(Generic[N]):
 
     def roll(self, nodes: Sequence[Reached[N]]) -> bool:
         """Change and prove all of them; False where one failed, and then no more are begun."""
-        ranks = sorted({node.plan.rank for node in nodes})
-        return all(self._lead([node for node in nodes if node.plan.rank == rank]) for rank in ranks)
+        return (
+            all(parallel(self._hold, nodes))
+            and all(self._lead(equals) for equals in by_rank(nodes))
+            and all(parallel(self._let_go, nodes))
+        )
+
+    def _hold(self, node: Reached[N]) -> bool:
+        return self._walk((node, node.plan.holds))
+
+    def _let_go(self, node: Reached[N]) -> bool:
+        held = [step for step in node.plan.holds if step.key in node.begun]
+        return all(self._guarded(node, step.key, step, self._release) for step in held)
+
+    def _release(self, node: Reached[N], step: Step[N]) -> None:
+        self._settle(node, step)
+        says = step.undo(node.session, node.begun[step.key])
+        self.journal.released(node.id, step.key, says)
 
     def _lead(self, equals: Sequence[Reached[N]]) -> bool:
         """Lead nodes of one rank from leg to leg; nobody begins one before all have come."""

@@ -63,7 +63,7 @@ class Preflight(Generic[N]):
             session = work.connect()
             step = "inspect"
             plan = work.plan(session)
-            states = {each.key: each.inspect(session) for each in plan.steps}
+            states = {each.key: each.inspect(session) for each in (*plan.holds, *plan.steps)}
             node = Reached(
                 work,
                 session,

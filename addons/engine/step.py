@@ -106,6 +106,14 @@ class Plan(Protocol[N_contra]):
         """The steps in the order of their application."""
 
     @property
+    def holds(self) -> Sequence[Step[N_contra]]:
+        """What is held while nodes have their turns, such as a failover.
+
+        Applied, on every node that has any, before the first turn; after the last one, and after a
+        put-back, `settle` and then `undo` let go of it, so it is no part of the way back.
+        """
+
+    @property
     def rank(self) -> int:
         """When the node has its turn: those of a lower rank are changed, and proven, first."""
 
@@ -183,11 +191,11 @@ def _told(shown: Mapping[str, Any]) -> list[str]:
 
 
 def preview(plan: Plan[N], states: Mapping[str, State]) -> Preview:
-    """Return what the plan would change, given its steps' inspected states."""
+    """Return what the plan would change, given the inspected states of steps, and of holds."""
     changes = [
         (step.key, change)
-        for step in plan.steps
-        if step.satisfied(states[step.key]) is None
+        for step in (*plan.holds, *plan.steps)
+        if step.key in states and step.satisfied(states[step.key]) is None
         for change in step.describe(states[step.key])
     ]
     return Preview(tuple(changes), tuple(plan.warnings))

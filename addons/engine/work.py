@@ -62,6 +62,12 @@ class Reached(Generic[N]):
         return self.work.node
 
 
+def by_rank(nodes: Sequence[Reached[N]]) -> list[list[Reached[N]]]:
+    """Part the nodes by their rank, those that have their turn first at the front."""
+    ranks = sorted({node.plan.rank for node in nodes})
+    return [[node for node in nodes if node.plan.rank == rank] for rank in ranks]
+
+
 def parallel(call: Callable[[T], R], items: Sequence[T], *, limit: int = PARALLEL) -> list[R]:
     """Call with each item in threads of its own and return the results in order."""
     if not items:

@@ -91,8 +91,8 @@ def _shared_machines(nodes: Sequence[Node]) -> set[int]:
 
 
 def _beside(node: Node, nodes: Sequence[Node]) -> tuple[str, ...]:
-    """Name the others among the nodes that are on this node's machine."""
-    others = (other for other in nodes if other.pk != node.pk)
+    """Name the other servers among the nodes that are on this node's machine."""
+    others = (other for other in nodes if other.pk != node.pk and not other.is_sentinel)
     return tuple(other.name for other in others if other.machine_id == node.machine_id)
 
 

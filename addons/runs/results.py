@@ -60,6 +60,14 @@ class NodeResults:
         layers.append({"run": self._run.pk, "state": dict(state)})
         installed.save(update_fields=["baseline"])
 
+    def released(self, node: int, step: str) -> None:
+        """Forget what was held: it is as before, so no way back is needed."""
+        installed = self._installed(node)
+        layers = installed.baseline.pop(step, [])
+        kept = [each for each in layers if each["run"] != self._run.pk]
+        installed.baseline |= {step: kept} if kept else {}
+        installed.save(update_fields=["baseline"])
+
     def failed(self, node: int, step: str, reason: Reason) -> None:
         """Mark the node; the run's first failure stays the run's failure."""
         self._row(node, _State.FAILED)

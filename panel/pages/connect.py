@@ -94,12 +94,16 @@ def _way(node: Node, spec: Mapping[str, Any], row: NodeInstallation | None) -> W
     port = _server(node).get("port")
     plain = port if isinstance(port, int) else None
     tls = int(spec["tls_port"]) if spec and row else None
+    if node.is_sentinel:
+        # Its port is its own; the group's settings are about servers.
+        tls = _server(node).get("tls_port") or None
+        plain = None if tls else plain
     runtime = node.facts.get("runtime") or {}
     certificate = spec.get("tls_auth_clients") == "required"
     shown = row_shown(row, row.installation) if row else Shown(UNKNOWN, "Not installed here")
     return Way(
         node=node,
-        role=str(runtime.get("role", "")),
+        role="Sentinel" if node.is_sentinel else str(runtime.get("role", "")),
         plain_port=plain,
         tls_port=tls,
         shown=shown if spec else None,

@@ -105,10 +105,13 @@ def facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     server, firewall = _part(facts, "server"), _part(facts, "firewall")
     runtime = _part(facts, "runtime")
     config = _part(server, "config")
+    watches = bool(server.get("sentinel"))
+    # No Sentinel knows CONFIG.
+    refused = {} if watches else _part(runtime, "config_refused")
     renamed = server.get("renamed_commands") or ()
     shown = [
         ("Server", f"{str(server.get('product', '')).capitalize()} {server.get('version', '')}"),
-        ("Role", str(runtime.get("role", ""))),
+        ("Role", "Sentinel" if watches else str(runtime.get("role", ""))),
         ("Clients connected", str(runtime.get("clients", ""))),
         ("TLS support", _yes_no(server.get("tls_supported"), server.get("tls_reason"))),
         ("Port", str(server.get("port", ""))),
@@ -117,7 +120,7 @@ def facts_shown(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Protected mode", str(server.get("protected_mode", ""))),
         ("Password", _yes_no(server.get("requires_password"), yes="asked for", no="not asked for")),
         ("Renamed commands", ", ".join(renamed)),
-        ("CONFIG", str(_part(runtime, "config_refused").get("message", ""))),
+        ("CONFIG", str(refused.get("message", ""))),
         ("Configuration", str(config.get("path", ""))),
         ("Unit", str(server.get("unit", ""))),
         ("Runs as", str(server.get("user", ""))),

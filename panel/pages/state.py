@@ -78,7 +78,9 @@ def row_shown(row: NodeInstallation, installation: Installation) -> Shown:
     if at <= counts_since(now):
         why = "It was as wanted then; nobody has looked since."
         return Shown(UNKNOWN, f"Last seen {age(now - at)}", why, at)
-    return Shown(OK, "Verified", str(condition["message"]), at)
+    # A Sentinel in plaintext is as wanted, and nothing of it is encrypted.
+    text = _worded(condition) if condition["reason"] == "PlainAsWanted" else "Verified"
+    return Shown(OK, text, str(condition["message"]), at)
 
 
 def _worded(condition: Mapping[str, Any]) -> str:

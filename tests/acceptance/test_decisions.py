@@ -1,5 +1,6 @@
 """What a preview decides of servers that are rare in a lab; no host is needed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,6 +14,7 @@ from addons.encryption.adopt import observe
 from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
+from addons.encryption.links import watch_obstacles
 from addons.encryption.obstacles import (
     install_obstacles,
     install_warnings,
@@ -25,6 +27,8 @@ from addons.encryption.wanted import Wanted, needs_password, wanted_of
 from addons.session import NodeSession
 from instances.nodeconf.facts import NodeFacts, parse_facts
 from instances.nodeconf.facts_parts import ListeningPort
+from instances.nodeconf.topology.known import Known
+from instances.nodeconf.topology.seen import Role, Seen
 from instances.reason import Reason
 from instances.remote.local import LocalHost
 from instances.runtime import RuntimeFacts
@@ -53,10 +57,21 @@ class Followed:
         return [["port", "6379"], 9, listed]
 
 
+class Watched:
+    """One to a server that a Sentinel watches."""
+
+    @staticmethod
+    def pipeline(_commands: object) -> list[Any]:
+        name = "name=sentinel-0dd5a8a4-cmd"
+        return [["port", "6379"], 9, f"id=7 addr=10.0.0.9:4 laddr=10.0.0.1:6379 {name} flags=N"]
+
+
 FOLLOWED = Followed()
 
 
-def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSession:
+def session(
+    *lines: str, runtime: RuntimeFacts = ASKED, fellows: Sequence[Known] = (), **server: Any
+) -> NodeSession:
     """As much of a node as decisions look at: its server's configuration and facts."""
     found = _facts()
     config = replace(found.server.config, content="\n".join([*lines, ""]).encode(), includes={})
@@ -64,7 +79,11 @@ def session(*lines: str, runtime: RuntimeFacts = ASKED, **server: Any) -> NodeSe
     node = SimpleNamespace(
         name="redis-1",
         brief=SimpleNamespace(
-            client_addresses=(str(found.addresses[0].ip),), beside=(), baseline={}, begun={}
+            client_addresses=(str(found.addresses[0].ip),),
+            beside=(),
+            baseline={},
+            begun={},
+            fellows=tuple(fellows),
         ),
         facts=replace(found, server=changed),
         server=changed,
@@ -201,9 +220,40 @@ def test_certificates_are_not_moved_live_where_no_port_would_be_open_meanwhile()
         assert wanted(node, spec).live is live
 
 
-def test_a_sentinel_is_refused_by_name() -> None:
-    assert "Sentinel" in obstacles(session(sentinel=True))
-    assert "Sentinel" not in obstacles(session())
+WATCHER = Known(7, "sentinel-1", frozenset({"10.0.0.9"}), seen=Seen(Role.SENTINEL))
+WHOLE = EncryptionSpec(plaintext="off", tls_replication="on", tls_port=6379)
+
+
+def watched(*fellows: Known, spec: EncryptionSpec) -> list[str]:
+    """Why settings are refused on a server that a Sentinel at 10.0.0.9 watches."""
+    node = session(fellows=fellows)
+    node.redis = Watched
+    return [each.code for each in watch_obstacles(node, spec, wanted(node, spec), history_of(node))]
+
+
+def test_who_is_watched_speaks_plaintext_or_tls_to_everybody() -> None:
+    assert watched(WATCHER, spec=DEFAULTS) == []
+    assert watched(WATCHER, spec=WHOLE) == []
+    for half in (
+        {"plaintext": "keep", "tls_port": 6380},
+        {"tls_replication": "off"},
+        {"tls_port": 6380},
+    ):
+        assert watched(WATCHER, spec=replace(WHOLE, **half)) == ["SentinelStates"], half
+    assert watched(WATCHER, spec=replace(WHOLE, apply="restart")) == ["SentinelNeedsLive"]
+
+
+def test_a_sentinel_that_is_not_of_the_group_would_be_cut_off() -> None:
+    assert watched(spec=DEFAULTS) == []
+    assert watched(spec=WHOLE) == ["SentinelWatches"]
+
+
+def test_links_of_the_group_alone_are_made_anew_on_the_port_that_they_have() -> None:
+    node = session(runtime=replace(ASKED, info={"connected_slaves": "1"}))
+    assert "PlainLinks" in obstacles(node, WHOLE)
+    node.brief.fellows = (Known(2, "replica", frozenset({"10.0.0.2"})),)
+    assert "PlainLinks" not in obstacles(node, WHOLE)
+    assert "PlainLinks" in obstacles(node, replace(WHOLE, tls_port=6380))
 
 
 def test_a_server_left_with_no_port_at_all_is_not_uninstalled() -> None:

@@ -89,6 +89,7 @@ class ValuePlan:
     warnings: Sequence[Reason] = ()
     rank: int = 0
     queue: str = ""
+    holds: Sequence[SetValue] = ()
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         node.world.pass_by(node.node, "probe", goal.value)
@@ -104,6 +105,7 @@ class ValueWork:
     rank: int = 0
     queue: str = ""
     together: Collection[str] = ()
+    holds: Sequence[str] = ()
     finished: bool = False
     closed: bool = False
 
@@ -113,7 +115,10 @@ class ValueWork:
 
     def plan(self, session: Session) -> ValuePlan:
         steps = [SetValue(key, together=key in self.together) for key in KEYS]
-        return ValuePlan(steps, obstacles=self.obstacles, rank=self.rank, queue=self.queue)
+        holds = [SetValue(key, "held") for key in self.holds]
+        return ValuePlan(
+            steps, obstacles=self.obstacles, rank=self.rank, queue=self.queue, holds=holds
+        )
 
     def finish(self, session: Session) -> None:
         self.finished = True
@@ -171,6 +176,9 @@ class ListJournal:
     def undo_failed(self, node: int, step: str, reason: Reason) -> None:
         self.first_failure = self.first_failure or (node, step)
         self._row("undo_failed", node, step, reason.message)
+
+    def released(self, node: int, step: str, says: str) -> None:
+        self._row("released", node, step, says)
 
     def verified(self, node: int, says: str) -> None:
         self._row("verified", node, "", says)

@@ -99,6 +99,48 @@ def test_those_of_a_lower_rank_are_changed_and_proven_before_the_others() -> Non
     assert proven < begun
 
 
+def holding(of: World) -> list[ValueWork]:
+    """Two nodes, and then one that holds something while they have their turns."""
+    return [ValueWork(of, 1), ValueWork(of, 2), ValueWork(of, 3, rank=1, holds=["failover"])]
+
+
+def test_what_is_held_is_held_before_the_first_turn_and_let_go_after_the_last() -> None:
+    here, journal = world(), ListJournal()
+    assert runner(journal).forward(holding(here)) is Outcome.SUCCEEDED
+    assert here.applied[0] == (3, "failover")
+    assert journal.rows[-1][:3] == ("released", 3, "failover")
+    assert here.values[3] == {**NEW, "failover": ""}
+
+
+@pytest.mark.parametrize("place", [(1, "runtime"), (3, "certificate"), (3, "failover")])
+def test_what_is_held_is_let_go_after_a_put_back_too(place: tuple[int, str]) -> None:
+    here, journal = world(), ListJournal()
+    here.fail.add((*place, "after apply"))
+    assert runner(journal).forward(holding(here)) is Outcome.PUT_BACK
+    assert here.values[3]["failover"] == ""
+    kinds = [kind for kind, *_ in journal.rows]
+    ended = [at for at, kind in enumerate(kinds) if kind == "undone"]
+    assert kinds.index("released") > max(ended, default=0)
+
+
+def test_what_is_held_is_let_go_where_a_put_back_fails() -> None:
+    here, journal = world(), ListJournal()
+    here.fail |= {(2, "runtime", "after apply"), (2, "firewall", "before undo")}
+    assert runner(journal).forward(holding(here)) is Outcome.STUCK
+    assert here.values[3]["failover"] == ""
+
+
+@pytest.mark.parametrize("place", [(3, "failover"), (1, "runtime"), (3, "firewall")])
+def test_a_takeover_lets_go_of_what_its_predecessor_held(place: tuple[int, str]) -> None:
+    here, journal = world(), ListJournal()
+    here.kill = (*place, "after apply")
+    with pytest.raises(Killed):
+        runner(journal).forward(holding(here))
+    here.kill = None
+    assert runner(journal, takeover=True).forward(holding(here)) is Outcome.SUCCEEDED
+    assert here.values[3] == {**NEW, "failover": ""}
+
+
 @pytest.mark.parametrize("step", [*KEYS, "probe"])
 @pytest.mark.parametrize("node", [1, 2, 3])
 def test_whatever_step_fails_every_node_is_put_back(node: int, step: str) -> None:
@@ -260,7 +302,7 @@ def test_a_put_back_over_a_dead_connection_is_tried_once_more_over_a_new_one() -
     here.fail |= {(1, "probe", "forward"), (1, "firewall", "before undo")}
 
     def mend(kind: str, node: int, step: str) -> None:
-        if kind == "node_put_back":
+        if kind == "undo_failed":
             here.fail.clear()
 
     journal.hook = mend

@@ -5,6 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from addons.authorities import authority_ensure
+from addons.clients.selectors import endpoints_of
 from addons.models import Installation
 from addons.pki.keys import KeyType
 from instances.models import Environment, Node
@@ -63,6 +64,16 @@ def test_the_primary_comes_first(signed_in: Client, world: World) -> None:
     Node.objects.filter(name="cache-1").update(facts=replica)
     lines = signed_in.get(ADDRESS).context["connect"].lines
     assert group.nodes.get(name="cache-2").address in lines
+
+
+def test_a_sentinel_is_met_on_its_own_port(signed_in: Client, world: World) -> None:
+    world.installed(world.group("shop", "cache"), VERIFIED, VERIFIED)
+    server = {**FACTS["server"], "sentinel": True, "port": 26379, "tls_port": 0}
+    Node.objects.filter(name="cache-2").update(facts={**FACTS, "server": server})
+    page = signed_in.get(ADDRESS).content.decode()
+    assert "redis-cli -h cache-2.shop.example -p 26379" in page
+    assert "-h cache-2.shop.example -p 26379 --tls" not in page
+    assert [each.name for each in endpoints_of(Environment.objects.get())] == ["cache-1"]
 
 
 def test_a_group_that_was_never_seen_has_no_line(signed_in: Client, world: World) -> None:

@@ -97,6 +97,7 @@ class Plan:
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
     rank: int = 0
+    holds: Sequence[Any] = ()
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         machine = node.machine

@@ -10,7 +10,7 @@ from redis.retry import Retry
 
 from lab import NodeSpec
 from tests.acceptance.panel import said, succeeded, unchanged
-from tests.acceptance.photograph import shell
+from tests.acceptance.photograph import cli, shell
 from tests.acceptance.stage import SPECS, Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
 
@@ -30,16 +30,26 @@ class Replication:
 
     Args:
         primary: What is special about the primary's machine.
+        password: That all of them ask for; none where it is empty.
     """
 
     def __init__(
-        self, stage: Stage, kind: str, *, primary: Mapping[str, Any] | None = None
+        self,
+        stage: Stage,
+        kind: str,
+        *,
+        primary: Mapping[str, Any] | None = None,
+        password: str = "",
     ) -> None:
         self.stage, self.service = stage, "valkey" if kind == "valkey" else "redis"
+        self.password = password
         special = {"primary": primary or {}}
         for name in NAMES:
-            SPECS[name] = NodeSpec(name=name, **KINDS[kind], **special.get(name, {}))
+            usual = {"name": name, "password": password or None, **KINDS[kind]}
+            SPECS[name] = NodeSpec(**usual, **special.get(name, {}))
         stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
+        if password:
+            self._add("primary", f"masterauth {self.quoted}")
         for name in NAMES[1:]:
             self._follow(name)
         for name in NAMES[1:]:
@@ -47,10 +57,21 @@ class Replication:
         stage.register(*NAMES)
 
     def _follow(self, name: str) -> None:
-        line = f"replicaof {self.stage.address('primary')} {PORT}"
+        lines = [f"replicaof {self.stage.address('primary')} {PORT}"]
+        lines += [f"masterauth {self.quoted}"] if self.password else []
+        self._add(name, *lines)
+
+    @property
+    def quoted(self) -> str:
+        """The password as files have it."""
+        escaped = self.password.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+
+    def _add(self, name: str, *lines: str) -> None:
         unit = f"{self.service}-server"
         path = f"/etc/{self.service}/{self.service}.conf"
-        shell(self.stage.lab, name, f"echo '{line}' >>{path}; systemctl restart {unit}")
+        added = "\n".join(lines)
+        shell(self.stage.lab, name, f"echo '{added}' >>{path}; systemctl restart {unit}")
 
     def info(self, name: str, section: str) -> dict[str, str]:
         told = self.client(name).info(section)
@@ -60,7 +81,9 @@ class Replication:
         """A client on whichever port answers."""
         address = self.stage.address(name)
         for options in self._ways():
-            client = redis.Redis(address, socket_timeout=5, retry=NEVER, **options)
+            client = redis.Redis(
+                address, password=self.password, socket_timeout=5, retry=NEVER, **options
+            )
             try:
                 client.ping()
             except redis.RedisError:
@@ -70,7 +93,8 @@ class Replication:
 
     def _ways(self) -> Iterator[dict[str, object]]:
         yield {"port": PORT}
-        for port in (TLS_PORT, PORT):
+        # What no rule opens is dropped, and waited for.
+        for port in (PORT, TLS_PORT):
             yield {"port": port, "ssl": True, "ssl_ca_certs": str(self.stage.root)}
 
     def over_tls(self, port: int = TLS_PORT) -> "redis.Redis[bytes]":
@@ -79,7 +103,7 @@ class Replication:
 
     def wait_for_link(self, name: str) -> None:
         for _ in range(100):
-            told = shell(self.stage.lab, name, f"{self.service}-cli info replication || true")
+            told = cli(self.stage.lab, name, "INFO", "replication", password=self.password)
             if "master_link_status:up" in told:
                 return
             shell(self.stage.lab, name, "sleep 0.1")

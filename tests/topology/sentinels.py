@@ -8,6 +8,7 @@ import redis
 from redis.sentinel import Sentinel
 
 from lab import NodeSpec
+from tests.acceptance.outside import ping_plainly
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import SPECS, Stage
 from tests.acceptance.traffic import PORT
@@ -21,11 +22,18 @@ QUORUM = 2
 
 
 class Sentinels(Replication):
-    """Three Sentinels more, in the same group; with ``shared`` one is on the primary's machine."""
+    """Three Sentinels more, in the same group.
 
-    def __init__(self, stage: Stage, kind: str, *, shared: bool = False) -> None:
+    Args:
+        shared: Whether one of them is on the primary's machine.
+        password: Of servers and Sentinels; none where it is empty.
+    """
+
+    def __init__(
+        self, stage: Stage, kind: str, *, shared: bool = False, password: str = ""
+    ) -> None:
         primary = {"sentinel": "beside"} if shared else {}
-        super().__init__(stage, kind, primary=primary)
+        super().__init__(stage, kind, primary=primary, password=password)
         self.unit = f"{self.service}-sentinel"
         alone = SENTINELS[1:] if shared else SENTINELS
         for name in alone:
@@ -41,32 +49,39 @@ class Sentinels(Replication):
         self._register()
 
     def _watch(self, name: str) -> None:
-        lines = (
+        lines = [
             f"sentinel monitor {MASTER} {self.stage.address('primary')} {PORT} {QUORUM}",
             f"sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}",
             f"sentinel failover-timeout {MASTER} 10000",
-        )
+        ]
+        if self.password:
+            lines += [f"sentinel auth-pass {MASTER} {self.quoted}", f"requirepass {self.quoted}"]
         path = f"/etc/{self.service}/sentinel.conf"
         added = "\n".join(lines)
-        script = f"systemctl stop {self.unit}; echo '{added}' >>{path}; systemctl start {self.unit}"
+        # What it wrote itself of the default user would win over requirepass.
+        edit = f"sed -i '/^user default/d' {path}; echo '{added}' >>{path}"
+        script = f"systemctl stop {self.unit}; {edit}; systemctl start {self.unit}"
         shell(self.stage.lab, self.machines[name], script)
 
     def _register(self) -> None:
         unit = f"{self.unit}.service"
         for name in SENTINELS:
-            node = self.stage.panel.register(self.stage.hosts[name], group="fleet", unit=unit)
+            host = self.stage.hosts[name]
+            node = self.stage.panel.register(host, group="fleet", unit=unit, password=self.password)
             assert not node.fault, f"{name}: {node.fault}"
 
     def ask(self, name: str, *words: str) -> Any:
         """Ask one Sentinel, on whichever transport it answers."""
-        address = self.stage.address(name)
         for options in ({}, {"ssl": True, "ssl_ca_certs": str(self.stage.root)}):
-            client = redis.Redis(address, SENTINEL_PORT, protocol=2, retry=NEVER, **options)
             try:
-                return client.execute_command(*words)
-            except redis.ConnectionError:
-                continue
-        raise AssertionError(f"{name} answers nowhere")
+                return self._caller(name, **options).execute_command(*words)
+            except redis.ConnectionError as error:
+                failure = error
+        raise AssertionError(f"{name} answers nowhere") from failure
+
+    def _caller(self, name: str, **options: Any) -> "redis.Redis[bytes]":
+        usual = {"protocol": 2, "socket_timeout": 5, "retry": NEVER, "password": self.password}
+        return redis.Redis(self.stage.address(name), SENTINEL_PORT, **usual, **options)
 
     def masters(self, name: str) -> dict[str, str]:
         """What a Sentinel says of the primary that it watches."""
@@ -84,12 +99,40 @@ class Sentinels(Replication):
             else:
                 raise AssertionError(f"{name} does not know them all: {told}")
 
-    def sentinel_client(self, **options: Any) -> "redis.Redis[bytes]":
+    def is_plain(self) -> None:
+        """Sentinels, and links between servers, speak plaintext, and all is as before."""
+        self._is_whole(PORT, "no")
+        assert all(self.stage.ping(name) == "+PONG" for name in NAMES)
+
+    def is_encrypted(self) -> None:
+        """Nobody speaks plaintext any more, and failover is on again."""
+        self._is_whole(PORT, "yes")
+        assert all(self.stage.speaks_tls(name, port=PORT) for name in NAMES)
+        for name in SENTINELS:
+            # It answers PING, not QUIT.
+            assert self._caller(name, ssl=True, ssl_ca_certs=str(self.stage.root)).ping()
+            assert ping_plainly(self.stage.address(name), SENTINEL_PORT) == "ConnectionResetError"
+        for name in NAMES:
+            assert ping_plainly(self.stage.address(name)) == "ConnectionResetError"
+
+    def _is_whole(self, port: int, replicates: str) -> None:
+        self.wait_for_quorum()
+        for name in SENTINELS:
+            assert self.ask(name, "SENTINEL", "CKQUORUM", MASTER).startswith(b"OK 3")
+            told = self.masters(name)
+            assert (told["down-after-milliseconds"], told["port"], told["flags"]) == (
+                str(DOWN_AFTER_MS),
+                str(port),
+                "master",
+            )
+        for name in NAMES:
+            assert self.client(name).config_get("tls-replication")["tls-replication"] == replicates
+            link = self.info(name, "replication").get("master_link_status", "up")
+            assert link == "up"
+
+    def follower(self) -> "Follower":
         """A client of the primary that asks the Sentinels where it is."""
-        places = [(self.stage.address(name), SENTINEL_PORT) for name in SENTINELS]
-        return Sentinel(
-            places, sentinel_kwargs={"socket_timeout": 2, **options}, socket_timeout=5, **options
-        ).master_for(MASTER)
+        return Follower(self)
 
     @property
     def primary(self) -> str:
@@ -107,9 +150,59 @@ class Sentinels(Replication):
                 return self.primary
         raise AssertionError(f"nobody took over from {before}")
 
+    def fails_over(self) -> None:
+        """Fail over, and see that who asks the Sentinels writes to the next primary, for all."""
+        now = self.failed_over()
+        follower = self.follower()
+        follower.set("place", now)
+        self.wait_for(now)
+
+    def tls_lines(self) -> list[str]:
+        """What the Sentinels' files say of TLS, and what lies there for it."""
+        place = f"/etc/{self.service}"
+        look = f"grep '^tls' {place}/sentinel.conf || true; find {place} -name 'tls*'"
+        told = [shell(self.stage.lab, self.machines[name], look) for name in SENTINELS]
+        return "".join(told).splitlines()
+
     def _followed(self, name: str) -> bool:
         return all(
             self.info(each, "replication").get("master_link_status") == "up"
             for each in NAMES
             if each != name
         )
+
+
+class Follower:
+    """redis-py's Sentinel client, of an application that moves to TLS with its servers.
+
+    It goes on over the transport that worked last. Plaintext is tried first: a TLS port ends it at
+    once, while TLS on a plain port waits.
+    """
+
+    def __init__(self, group: Sentinels) -> None:
+        secured = {"ssl": True, "ssl_ca_certs": str(group.stage.root)}
+        places = [(group.stage.address(name), SENTINEL_PORT) for name in SENTINELS]
+        self._password = group.password
+        # Servers move before Sentinels do, there and back.
+        ways = (({}, {}), (secured, {}), (secured, secured), ({}, secured))
+        self._ways = [self._client(places, way, asked) for way, asked in ways]
+        self._last = 0
+
+    def _client(
+        self, places: Any, way: dict[str, Any], asked: dict[str, Any]
+    ) -> "redis.Redis[bytes]":
+        usual = {"socket_timeout": 0.5, "retry": NEVER, "password": self._password}
+        watch = Sentinel(places, sentinel_kwargs={**usual, **asked}, **usual, **way)
+        return watch.master_for(MASTER)
+
+    def set(self, key: str, value: int | str) -> None:
+        error: Exception | None = None
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                self._ways[self._last].set(key, value)
+            except redis.RedisError as failed:
+                error, self._last = failed, (self._last + 1) % len(self._ways)
+            else:
+                return
+        raise error or AssertionError

@@ -1,12 +1,24 @@
 """A primary and its replicas under Sentinels."""
 
+import logging
+import re
+
 import pytest
 
-from tests.acceptance.stage import Stage
-from tests.topology.sentinels import SENTINELS, Sentinels
+from tests.acceptance.panel import refused
+from tests.acceptance.stage import PASSWORD, Stage
+from tests.acceptance.traffic import PORT, TLS_PORT
+from tests.topology.replication import NAMES
+from tests.topology.sentinels import SENTINELS, Follower, Sentinels
+from tests.topology.wiretap import listening
+from tests.topology.writer import writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(600)]
 
+logger = logging.getLogger(__name__)
+
+ALL_TLS = {"tls_replication": "on", "plaintext": "off", "tls_port": str(PORT)}
+BESIDE = {"tls_replication": "off", "plaintext": "keep", "tls_port": str(TLS_PORT)}
 USUAL = "7.0"
 EACH = [
     pytest.param(x, marks=[] if x == USUAL else [pytest.mark.long])
@@ -27,3 +39,97 @@ def test_a_sentinel_beside_a_server_is_a_node_of_its_own(stage: Stage) -> None:
     Sentinels(stage, USUAL, shared=True)
     assert stage.panel.look("sentinel-1").facts["server"]["sentinel"]
     assert not stage.panel.look("primary").facts["server"]["sentinel"]
+
+
+def test_a_watched_group_goes_to_tls_and_back_while_somebody_writes(stage: Stage) -> None:
+    group = Sentinels(stage, USUAL)
+    syncs = group.full_syncs
+    stage.panel.install("primary")
+    with writing(group.follower()) as written:
+        told = group.configured(**ALL_TLS)
+        group.is_encrypted()
+        assert said_of(told, "failover") == [
+            "automatic failover of mymaster is off meanwhile",
+            "automatic failover is on again (down-after-milliseconds 3000), after N seconds",
+        ]
+        group.configured(**BESIDE)
+        group.is_plain()
+    logger.info("longest pause %.0f ms of %s writes", written.longest_s * 1000, written.last)
+    assert (written.errors, written.longest_s < 1) == ([], True)
+    assert group.full_syncs == syncs, "no full resync"
+    group.has_all(written.last)
+
+
+def said_of(told: list[str], step: str) -> list[str]:
+    """What a run says of a step, each sentence once, without numbers of seconds."""
+    texts = [text.partition(": ")[2] for text in told if text.split(" ")[1] == f"{step}:"]
+    return list(dict.fromkeys(re.sub(r"\d+ second", "N second", text) for text in texts if text))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["7.0", "8.0", "valkey"])
+def test_failover_works_in_each_state_and_nothing_stays_after_the_last(
+    stage: Stage, kind: str
+) -> None:
+    group = Sentinels(stage, kind, shared=kind == "8.0")
+    before = stage.photographs(*NAMES)
+    stage.panel.install("primary")
+    for settings, refusal in (
+        ({"tls_replication": "on"}, "SentinelStates"),
+        ({"plaintext": "off"}, "SentinelStates"),
+        ({**ALL_TLS, "tls_port": str(TLS_PORT)}, "SentinelStates"),
+    ):
+        assert refused(stage.panel.run("primary", "configure", settings)) == refusal
+    group.configured(**ALL_TLS)
+    stage.panel.uninstall("primary")
+    group.is_plain()
+    assert stage.trace(before) == {}
+    assert group.tls_lines() == []
+
+    stage.panel.install("primary")
+    group.fails_over()
+    group.configured(**ALL_TLS)
+    group.is_encrypted()
+    group.fails_over()
+    with listening(stage.address("primary")) as heard:
+        Follower(group).set("place", "marked")
+        group.wait_for("marked")
+    assert len(heard.frames) > 10
+    assert b"marked" not in heard
+    stage.panel.reissue("primary")
+    group.is_encrypted()
+    with writing(group.follower()) as back:
+        group.configured(**BESIDE)
+    assert (back.errors, back.longest_s < 1) == ([], True)
+    group.is_plain()
+    group.fails_over()
+    group.configured(**ALL_TLS)
+    group.fails_over()
+    stage.panel.uninstall("primary")
+    group.is_plain()
+    assert group.tls_lines() == []
+    group.fails_over()
+
+
+@pytest.mark.long
+def test_passwords_between_servers_and_sentinels_are_kept_and_shown_nowhere(stage: Stage) -> None:
+    group = Sentinels(stage, USUAL, password="one-Word.7")
+    stage.panel.install("primary")
+    told = group.configured(**ALL_TLS)
+    group.is_encrypted()
+    group.fails_over()
+    told += group.configured(**BESIDE)
+    group.is_plain()
+    group.fails_over()
+    run = stage.panel.run("primary", "configure", ALL_TLS, confirmed=False)
+    previews = [str(row.preview) for row in run.nodes.all()]
+    assert not [text for text in (*told, *previews) if "one-Word" in text]
+
+
+@pytest.mark.long
+def test_a_sentinel_that_could_not_start_again_is_not_stopped(stage: Stage) -> None:
+    # It writes this one without quotes.
+    group = Sentinels(stage, USUAL, password=PASSWORD)
+    stage.panel.install("primary")
+    assert refused(stage.panel.run("primary", "configure", ALL_TLS)) == "BadLine"
+    group.is_plain()

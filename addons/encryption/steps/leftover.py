@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from addons.encryption.plaintext import end_connections, listed_on
+from addons.encryption.plaintext import PlainConnection, end_connections, listed_on
 from addons.encryption.steps.base import Settled
 from addons.engine.step import Change, Line, State
 from addons.session import NodeSession
+from instances.nodeconf.client_list import Kind
 from instances.reason import Reason
 from instances.remote.errors import ServerRefused
 
@@ -19,13 +20,15 @@ class LeftoverSessions(Settled):
         port: The plain port; 0 where it stays open, or where there never was one.
         tls_port: It may have the same number afterwards. CLIENT LIST does not tell one session
             from the other, so those in plaintext are noted in the moment of the change.
+        spares_links: Whether replicas' links stay: each replica makes its own anew.
     """
 
     key = "leftover"
     title = "Leftover sessions"
 
-    def __init__(self, *, port: int, tls_port: int) -> None:
+    def __init__(self, *, port: int, tls_port: int, spares_links: bool) -> None:
         self._port = port
+        self._spares_links = spares_links
         self._same = port == tls_port
         self._noted: list[int] | None = None
 
@@ -46,7 +49,11 @@ class LeftoverSessions(Settled):
     def _numbers(self, listing: object) -> list[int]:
         if isinstance(listing, ServerRefused):
             return []
-        return [each.number for each in listed_on(str(listing), self._port) if each.number]
+        return [each.number for each in self._listed(str(listing)) if each.number]
+
+    def _listed(self, listing: str) -> list[PlainConnection]:
+        found = listed_on(listing, self._port)
+        return [each for each in found if not (self._spares_links and each.kind is Kind.REPLICA)]
 
     def inspect(self, node: NodeSession) -> State:
         """Say whether there is, or was in an earlier attempt, a port to close."""
@@ -73,7 +80,7 @@ class LeftoverSessions(Settled):
         answer = node.redis().pipeline([_LIST])[0]
         if isinstance(answer, ServerRefused):
             return f"plaintext sessions could not be ended: {answer.message}"
-        left = listed_on(str(answer), self._port)
+        left = self._listed(str(answer))
         if self._same:
             known = set(state["sessions"] if self._noted is None else self._noted)
             left = [each for each in left if each.number in known]

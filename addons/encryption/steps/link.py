@@ -14,37 +14,51 @@ _INFO = ("INFO", "replication")
 
 
 class ReplicationLink:
-    """Has a replica follow its primary on another port.
+    """Has a replica follow its primary on another port, or over another transport.
 
     The server's tls-replication acts on its next connection only, and REPLICAOF to the port that it
-    has already does nothing: with another port the link is made anew, by a partial resync from 6.2
-    on (REDIS_FACTS 3). A step before this one has set tls-replication.
+    has already does nothing. With another port the link is made anew by it, on the same port by
+    ending it: both by a partial resync from 6.2 on (REDIS_FACTS 3). A step before this one has set
+    tls-replication.
 
     Args:
         port: Of the primary, as it is wanted; 0 where the link stays as it is.
+        over_tls: The transport, as it is wanted.
     """
 
     key = "link"
     title = "Replication link"
     together = False
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, *, over_tls: bool) -> None:
         self._port = port
+        self._over_tls = over_tls
 
     def inspect(self, node: NodeSession) -> State:
-        """Return whom the server follows, where it is a replica."""
-        return _link(node.runtime.info)
+        """Return whom the server follows, and how, where it is a replica."""
+        # The setting, but for a link that an earlier attempt had not yet made anew with it.
+        begun = node.brief.begun.get("runtime", {}).get("values", {})
+        replicates = begun.get("tls-replication") or node.runtime.config.get("tls-replication")
+        return {**_link(node.runtime.info), "over_tls": replicates == "yes"}
 
     def satisfied(self, state: State) -> Reason | None:
         """Satisfied where it follows nobody, or follows on that port."""
         if not state["host"]:
             return Reason("NoReplica", "the server follows nobody")
-        if self._port in {0, state["port"]}:
+        stays = self._port == state["port"] and self._over_tls == state["over_tls"]
+        if stays or self._port == 0:
             return Reason("InPlace", f"it follows on port {state['port']} already")
         return None
 
     def describe(self, state: State) -> Sequence[Change]:
         """Show the port before and after."""
+        if state["port"] == self._port:
+            transport = "over TLS" if self._over_tls else "in plaintext"
+            says = f"The link to the primary is made anew on port {self._port}, {transport}."
+            context = Line("context", f"replicaof {state['host']} {self._port}")
+            return [
+                Change(says, (Line("hunk", "@@ the running server, by CLIENT KILL @@"), context))
+            ]
         lines = (
             Line("hunk", "@@ the running server, by REPLICAOF @@"),
             Line("del", f"replicaof {state['host']} {state['port']}"),
@@ -53,8 +67,8 @@ class ReplicationLink:
         return [Change("The link to the primary is made anew, on the other port.", lines)]
 
     def apply(self, node: NodeSession, state: State) -> str:
-        """Follow on that port, and wait until the link is up."""
-        return _follow(node, state["host"], self._port)
+        """Follow so, and wait until the link is up."""
+        return _follow(node, state, state["host"], self._port)
 
     def undo(self, node: NodeSession, before: State) -> str:  # noqa: ARG002 -- the step's signature
         """Nothing yet: tls-replication goes back after this, and `settle` makes the link anew."""
@@ -65,15 +79,19 @@ class ReplicationLink:
         if goal is Goal.FORWARD or before is None:
             return None
         now = _link(_replication(node))
-        if now["host"] != before["host"] or now["port"] == before["port"]:
+        same = now["port"] == before["port"] and self._over_tls == before["over_tls"]
+        if now["host"] != before["host"] or same:
             return None
-        return _follow(node, before["host"], before["port"])
+        return _follow(node, now, before["host"], before["port"])
 
 
-def _follow(node: NodeSession, host: str, port: int) -> str:
+def _follow(node: NodeSession, now: State, host: str, port: int) -> str:
     """Raises StepFailed where the link does not come up."""
     began = time.monotonic()
-    node.redis().execute("REPLICAOF", host, port)
+    if now["port"] == port:
+        node.redis().execute("CLIENT", "KILL", "TYPE", "master")
+    else:
+        node.redis().execute("REPLICAOF", host, port)
     wait_for_link(node, f"{host}:{port}")
     took = time.monotonic() - began
     return f"follows {host}:{port}, the link was up again after {took * 1000:.0f} ms"
