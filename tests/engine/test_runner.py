@@ -354,7 +354,7 @@ def test_copies_of_one_another_are_changed_and_put_back_one_after_the_other(
         nonlocal most
         at_work.add(node) if kind in {"before", "undone"} else None
         most = max(most, len(at_work))
-        at_work.discard(node) if kind in {"node_done", "failed", "node_put_back"} else None
+        at_work.discard(node) if kind in {"node_done", "failed", "verified"} else None
 
     journal.hook = watch
     alike = works(here)
