@@ -86,6 +86,7 @@ def test_what_needs_a_person_comes_first_with_one_button_each(
     buttons = {matter.button for matter in matters}
     assert buttons == {
         *("See what happened", "Review", "Compare", "Test again", "Open", "Repair"),
+        "See the topology",
     }
     kinds = [matter.shown.kind for matter in matters]
     assert kinds == sorted(kinds, key=["bad", "wait", "unknown"].index)

@@ -62,6 +62,7 @@ class PutCertificates:
 
     key = "certificate"
     title = "Certificate"
+    together = False
 
     def inspect(self, node: Session) -> State:
         return {"served": [each.as_json() for each in node.machine.served or ()]}
@@ -97,6 +98,7 @@ class Plan:
     obstacles: Sequence[Reason] = ()
     warnings: Sequence[Reason] = ()
     rank: int = 0
+    queue: str = ""
     holds: Sequence[Any] = ()
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
