@@ -4,7 +4,7 @@ import types
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from instances.nodeconf.client_list import Place
@@ -194,8 +194,26 @@ def _builder(kind: Any) -> Callable[[Any], Any]:
         if inner[-1] is Ellipsis:
             return lambda value: tuple(map(parts[0], value))
         return lambda value: tuple(make(x) for make, x in zip(parts, value, strict=True))
+    if kind is ClusterNode:
+        return _cluster_node
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         made = [(each.name, _builder(hints[each.name])) for each in fields(kind)]
         return lambda value: kind(*[build(value[name]) for name, build in made])
     return kind if isinstance(kind, type) and issubclass(kind, StrEnum) else lambda value: value
+
+
+def _cluster_node(told: Mapping[str, Any]) -> ClusterNode:
+    place, slots = told["place"], tuple((first, last) for first, last in told["slots"])
+    begin = (told["id"], place["address"], place["port"], told["bus"], told["hostname"])
+    end = (told["primary"], told["down"], told["linked"], slots, told["epoch"])
+    return _made_once(begin, end)
+
+
+@lru_cache(maxsize=8192)
+def _made_once(begin: tuple[Any, ...], end: tuple[Any, ...]) -> ClusterNode:
+    """Return a node of a cluster: all accounts tell nearly the same of it, so they share it."""
+    number, address, port, bus, hostname = begin
+    primary, down, linked, slots, epoch = end
+    place = Place(address, port)
+    return ClusterNode(number, place, bus, hostname, primary, Down(down), linked, slots, epoch)
