@@ -78,7 +78,8 @@ def await_links(node: NodeSession, changed: float | None) -> str:
 
     Args:
         node: The node.
-        changed: When this process changed the server (time.monotonic); None where another one has.
+        changed: When this process changed tls-cluster (time.monotonic); None where it did not: then
+            another one has, or nobody.
 
     Raises:
         StepFailed: They are not.

@@ -32,12 +32,19 @@ _OPEN_BUS = (
 
 
 class Cluster:
-    """Three primaries with a replica each, registered as one group."""
+    """Three primaries with a replica each, registered as one group.
 
-    def __init__(self, stage: Stage, kind: str) -> None:
+    Args:
+        stage: Where it is.
+        kind: Which server.
+        password: That clients and replicas need; none where it is empty.
+    """
+
+    def __init__(self, stage: Stage, kind: str, *, password: str = "") -> None:
         self.stage, self.service = stage, "valkey" if kind == "valkey" else "redis"
+        self.password = password or None
         for name in NAMES:
-            SPECS[name] = NodeSpec(name=name, **KINDS[kind])
+            SPECS[name] = NodeSpec(name=name, password=self.password, **KINDS[kind])
         stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
         at_once(self._enable, NAMES)
         places = " ".join(f"{stage.address(name)}:{PORT}" for name in NAMES)
@@ -47,13 +54,16 @@ class Cluster:
 
     def _enable(self, name: str) -> None:
         lines = f"cluster-enabled yes\\ncluster-node-timeout {NODE_TIMEOUT_MS}"
+        if self.password:
+            lines += f"\\nmasterauth {self.password}"
         path = f"/etc/{self.service}/{self.service}.conf"
         unit = f"systemctl restart {self.service}-server"
         shell(self.stage.lab, name, f"{_OPEN_BUS} && printf '{lines}\\n' >>{path} && {unit}")
 
     def cli(self, name: str, words: str) -> str:
         """Say something to a node in plaintext, on its own machine."""
-        return shell(self.stage.lab, name, f"{self.service}-cli -p {PORT} {words}")
+        login = f"REDISCLI_AUTH={self.password}" if self.password else ""
+        return shell(self.stage.lab, name, f"{login} {self.service}-cli -p {PORT} {words}")
 
     def client(self, name: str) -> "redis.Redis[bytes]":
         """A client of one node alone, on whichever port answers."""
@@ -68,10 +78,10 @@ class Cluster:
         raise AssertionError(f"{name} answers nowhere")
 
     def _ways(self) -> Iterator[dict[str, Any]]:
-        yield {"port": PORT}
+        yield {"port": PORT, "password": self.password}
         # A port that a firewall drops costs a timeout: the plain one is never dropped.
         for port in (PORT, TLS_PORT):
-            yield {"port": port, **self._trusting()}
+            yield {"port": port, "password": self.password, **self._trusting()}
 
     def _trusting(self) -> dict[str, Any]:
         return {"ssl": True, "ssl_ca_certs": str(self.stage.root)}
@@ -85,12 +95,15 @@ class Cluster:
         """A client that knows the topology, and is told of the primaries."""
         nodes = [ClusterNode(self.stage.address(name), port) for name in PRIMARIES]
         retry = Retry(ConstantBackoff(0.05), 20)
-        options = self._trusting() if tls else {}
+        options = {"password": self.password, **(self._trusting() if tls else {})}
         return RedisCluster(startup_nodes=nodes, socket_timeout=5, retry=retry, **options)
 
     def info(self, name: str, section: str) -> dict[str, str]:
         told = self.client(name).info(section)
         return {key: str(value) for key, value in told.items()}
+
+    def setting(self, name: str, directive: str) -> str:
+        return str(self.client(name).config_get(directive)[directive])
 
     def seen(self, name: str) -> dict[str, dict[str, Any]]:
         """What a node says of each member, by address: redis-py's parsing of CLUSTER NODES."""

@@ -122,3 +122,30 @@ def nobody_reads_along(cluster: Cluster, *, port: int = TLS_PORT) -> None:
     assert len(heard.frames) > 50
     assert b"marked-key" not in heard
     assert b"RCmb" not in heard, "what each message of the bus begins with"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [USUAL, *MODERN])
+def test_other_settings_can_be_changed_while_the_nodes_speak_tls(stage: Stage, kind: str) -> None:
+    cluster = Cluster(stage, kind)
+    stage.panel.install(PRIMARIES[0], tls_cluster="on")
+    with written_without_a_miss(cluster, over_tls(cluster), "TLS 1.3 alone"):
+        cluster.configured(tls_minimum="1.3")
+    stage.panel.reissue(PRIMARIES[0])
+    cluster.wait_until_whole()
+    nobody_reads_along(cluster)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [USUAL, *MODERN])
+def test_passwords_and_required_client_certificates_are_honoured(stage: Stage, kind: str) -> None:
+    cluster = Cluster(stage, kind, password="swordfish")
+    before = stage.photographs(*NAMES)
+    with written_without_a_miss(cluster, cluster.knowing(), "with a password"):
+        stage.panel.install(PRIMARIES[0], tls_cluster="on", tls_auth_clients="required")
+    assert cluster.followed == {TLS_PORT}
+    assert b"RCmb" not in cluster.overheard()
+    cluster.knowing().flushall()
+    stage.panel.uninstall(PRIMARIES[0])
+    assert cluster.followed == {PORT}
+    assert stage.trace(before) == {}

@@ -1,9 +1,12 @@
 """Workers and primaries that die, and steps that fail, while a cluster is led to TLS."""
 
 import logging
+import os
+import time
 
 import pytest
 
+from addons.encryption.steps.cluster import ClusterServer
 from addons.encryption.steps.configuration import ConfigurationFile
 from addons.engine.step import State, StepFailed
 from addons.models import MachineLock, Run
@@ -15,9 +18,9 @@ from tests.acceptance.panel import ANNA, said, succeeded
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
-from tests.crash.killing import drive_until
+from tests.crash.killing import die, drive_until, in_another_process
 from tests.crash.test_kill import take_over
-from tests.topology.cluster import NAMES, PRIMARIES, Cluster
+from tests.topology.cluster import NAMES, PRIMARIES, REPLICAS, Cluster
 from tests.topology.writer import writing
 
 pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(900)]
@@ -103,6 +106,44 @@ def test_where_one_node_fails_after_the_change_all_go_back_together(
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("kind", [USUAL, "8.0", "valkey"])
+def test_a_worker_that_dies_in_the_moment_itself_leaves_two_halves_that_the_next_one_joins(
+    lasting: Stage, kind: str
+) -> None:
+    cluster = Cluster(lasting, kind)
+    roles, syncs = cluster.roles, cluster.full_syncs
+    run = asked(cluster, "install", tls_cluster="on")
+    with writing(cluster.knowing()) as written:
+        _change_primaries_and_die(run)
+        assert {cluster.setting(name, "tls-cluster") for name in PRIMARIES} == {"yes"}
+        assert {cluster.setting(name, "tls-cluster") for name in REPLICAS} == {"no"}
+        take_over(run)
+    assert run.state == Run.State.SUCCEEDED, (run.failure, said(run))
+    logger.info("%s: %s writes, longest %.3f s", kind, written.last, written.longest_s)
+    assert written.errors == []
+    cluster.wait_until_whole()
+    assert cluster.followed == {TLS_PORT}
+    assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
+    cluster.has_all(written.last)
+
+
+def _change_primaries_and_die(run: Run) -> None:
+    change = ClusterServer.apply
+
+    def half(step: ClusterServer, node: NodeSession, state: State) -> str:
+        if node.name in REPLICAS:
+            time.sleep(1)
+            die()
+        return change(step, node, state)
+
+    def worker() -> None:
+        pytest.MonkeyPatch().setattr(ClusterServer, "apply", half)
+        run_drive(run=run.pk)
+
+    assert os.WIFSIGNALED(in_another_process(worker))
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("event", ["before", "applied"])
 @pytest.mark.parametrize("kind", [USUAL, "8.0", "valkey"])
 def test_a_primary_killed_in_the_middle_leaves_the_cluster_on_one_side(
@@ -121,11 +162,7 @@ def test_a_primary_killed_in_the_middle_leaves_the_cluster_on_one_side(
     assert cluster.followed == {TLS_PORT if over_tls else PORT}
     heard = cluster.overheard()
     assert (b"RCmb" in heard) is not over_tls
-    succeeded(
-        lasting.panel.run(
-            PRIMARIES[0],
-            "uninstall" if over_tls else "install",
-            {} if over_tls else {"tls_cluster": "on"},
-        )
-    )
+    # It can be led the other way from there.
+    action, settings = ("uninstall", {}) if over_tls else ("install", {"tls_cluster": "on"})
+    succeeded(lasting.panel.run(PRIMARIES[0], action, settings))
     cluster.wait_until_whole()

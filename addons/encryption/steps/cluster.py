@@ -71,6 +71,8 @@ class ClusterServer(RunningServer):
         values: Mapping[str, str],
         closing: LeftoverSessions | None = None,
     ) -> None:
+        turns = values.get("tls-cluster") != node.runtime.config.get("tls-cluster")
         began = time.monotonic()
         super()._set(node, values, closing)
-        self._changed = began
+        # Any other change leaves the links as they are.
+        self._changed = began if turns else self._changed
