@@ -45,7 +45,9 @@ class Back(Generic[N]):
     def restore(self, nodes: Sequence[Reached[N]]) -> bool:
         """Put back what was begun on these nodes; say whether nothing failed."""
         begun = [node for node in reversed(nodes) if node.begun]
-        self._cross(begun)
+        if self._cross(begun):
+            # What is proven of one may depend on all the others.
+            parallel(self._come_to_rest, begun)
         at_once = Rollout(canary=0, wave=len(begun))
         waves = (
             wave
@@ -63,8 +65,11 @@ class Back(Generic[N]):
         except Exception as error:  # noqa: BLE001 -- the goal is reached; a leftover is only noted
             self.journal.note(node.id, f"tidying up: {self.explain(error).message}")
 
-    def _cross(self, nodes: Sequence[Reached[N]]) -> None:
-        """Undo the steps that were taken together at one moment, and first what came after them."""
+    def _cross(self, nodes: Sequence[Reached[N]]) -> bool:
+        """Undo the steps that were taken together at one moment, and first what came after them.
+
+        Returns whether there were any.
+        """
         crossed = [
             at
             for at, leg in enumerate(legs(nodes))
@@ -75,6 +80,7 @@ class Back(Generic[N]):
             # Nobody is to stay on the other side for a connection that has died.
             again = [node for node in failed if self._reconnected(node)]
             self._undo_leg([(node, steps) for node, steps in leg if node in again])
+        return bool(crossed)
 
     def _undo_leg(self, leg: Leg[N]) -> list[tuple[Reached[N], bool]]:
         done = at_one_moment(lambda part: self._undo_all(*part), leg)
@@ -90,9 +96,12 @@ class Back(Generic[N]):
     def _restore_or_reconnect(self, node: Reached[N]) -> _Restored[N]:
         """Restore; where that failed, once more over a new connection: the old one may be dead."""
         restored = self._restore(node)
-        if not restored.clean and self._reconnected(node):
-            return self._restore(node)
-        return restored
+        if restored.clean or not self._reconnected(node):
+            return restored
+        # What went over the old one is looked at once more.
+        node.undone.clear()
+        node.settled.clear()
+        return self._restore(node)
 
     def _reconnected(self, node: Reached[N]) -> bool:
         node.work.close(node.session)
@@ -116,18 +125,24 @@ class Back(Generic[N]):
         self.journal.node_put_back(node.id, clean=clean, observation=restored.observation)
         return clean
 
+    def _come_to_rest(self, node: Reached[N]) -> bool:
+        """Undo what is left, and settle."""
+        undone = self._undo_all(node, node.plan.steps)
+        left = node.begun.keys() - node.settled
+        due = [step for step in reversed(node.plan.steps) if step.key in left]
+        settled = [self._salvaged(node, "settle", step, self._settle) for step in due]
+        return undone and all(settled)
+
     def _restore(self, node: Reached[N]) -> _Restored[N]:
         """Undo, settle and prove; go on where one of these fails, and say whether none did."""
-        undone = self._undo_all(node, node.plan.steps)
-        steps = [step for step in reversed(node.plan.steps) if step.key in node.begun]
-        held = {step.key for step in node.plan.holds}
-        unknown = node.begun.keys() - {step.key for step in steps} - held
+        rests = self._come_to_rest(node)
+        planned = {step.key for step in (*node.plan.steps, *node.plan.holds)}
+        unknown = node.begun.keys() - planned
         for key in sorted(unknown):
             self.journal.undo_failed(node.id, key, UNKNOWN_STEP)
-        settled = [self._salvaged(node, "settle", step, self._settle) for step in steps]
         observation: dict[str, object] = {}
         proven = self._salvaged(node, "verify", observation, self._prove)
-        clean = undone and all(settled) and proven and not unknown
+        clean = rests and proven and not unknown
         return _Restored(node, clean, observation)
 
     def _salvaged(
@@ -154,6 +169,7 @@ class Back(Generic[N]):
 
     def _settle(self, node: Reached[N], step: Step[N]) -> None:
         said = step.settle(node.session, Goal.BACK, node.begun[step.key])
+        node.settled.add(step.key)
         if said is not None:
             self.journal.note(node.id, said)
 

@@ -56,7 +56,12 @@ class Forward(Generic[N]):
             self._cross(leg) if together(at) else self._in_waves(leg, self._walk, first=at == 0)
             for at, leg in enumerate(early)
         )
-        return arrived and self._in_waves(last, self._change, first=not early)
+        if not early:
+            return self._in_waves(last, self._change, first=True)
+        # What is proven of one that has crossed may depend on all the others.
+        return arrived and all(
+            self._in_waves(last, act, first=False) for act in (self._settled, self._proven)
+        )
 
     def _in_waves(
         self,
@@ -74,12 +79,16 @@ class Forward(Generic[N]):
         return all(self._guarded(node, step.key, step, self._apply) for step in steps)
 
     def _change(self, part: tuple[Reached[N], Sequence[Step[N]]]) -> bool:
+        return self._settled(part) and self._proven(part)
+
+    def _settled(self, part: tuple[Reached[N], Sequence[Step[N]]]) -> bool:
         node, _ = part
-        return (
-            self._walk(part)
-            and all(self._guarded(node, "settle", step, self._settle) for step in node.plan.steps)
-            and self._guarded(node, "verify", Goal.FORWARD, self._probe)
+        return self._walk(part) and all(
+            self._guarded(node, "settle", step, self._settle) for step in node.plan.steps
         )
+
+    def _proven(self, part: tuple[Reached[N], Sequence[Step[N]]]) -> bool:
+        return self._guarded(part[0], "verify", Goal.FORWARD, self._probe)
 
     def _cross(self, leg: Leg[N]) -> bool:
         """Take a step on all nodes at one moment, and not before the state of each is committed."""

@@ -46,6 +46,7 @@ class Reached(Generic[N]):
     Args:
         begun: The before-states by step, of this attempt and earlier ones.
         undone: The steps among them that this attempt has put back.
+        settled: Those that have been settled after that.
     """
 
     work: Work[N]
@@ -55,6 +56,7 @@ class Reached(Generic[N]):
     preview: Preview
     begun: dict[str, State]
     undone: set[str] = field(default_factory=set)
+    settled: set[str] = field(default_factory=set)
 
     @property
     def id(self) -> int:

@@ -24,6 +24,7 @@ class World:
     fail: set[tuple[int, str, str]] = field(default_factory=set)
     kill: tuple[int, str, str] | None = None
     applied: list[tuple[int, str]] = field(default_factory=list)
+    settled: list[tuple[int, str]] = field(default_factory=list)
 
     def pass_by(self, node: int, step: str, moment: str) -> None:
         if self.kill == (node, step, moment):
@@ -79,6 +80,7 @@ class SetValue:
 
     def settle(self, node: Session, goal: Goal, before: State | None) -> str | None:
         node.world.pass_by(node.node, self.key, f"settle {goal.value}")
+        node.world.settled.append((node.node, self.key))
         return None
 
 
@@ -93,6 +95,7 @@ class ValuePlan:
 
     def probe(self, node: Session, goal: Goal) -> tuple[Sequence[str], State]:
         node.world.pass_by(node.node, "probe", goal.value)
+        node.world.settled.append((node.node, "probe"))
         return [f"verified {goal.value}"], {"values": dict(node.values)}
 
 

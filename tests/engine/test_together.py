@@ -193,3 +193,16 @@ def test_each_rank_goes_over_for_itself() -> None:
     ]
     assert runner(journal).forward(ranked) is Outcome.SUCCEEDED
     assert [node for node, step in here.applied if step == STEP][:2] in ([2, 4], [4, 2])
+
+
+@pytest.mark.parametrize("goal", ["forward", "back"])
+def test_nobody_is_proven_before_all_have_settled(goal: str) -> None:
+    here, journal = world(NODES), ListJournal()
+    if goal == "back":
+        here.fail.add((NODES, "probe", "forward"))
+        journal.hook = lambda kind, node, step: here.settled.clear() if kind == "failed" else None
+    assert run(here, journal) is (Outcome.PUT_BACK if goal == "back" else Outcome.SUCCEEDED)
+    proofs = [at for at, (_, what) in enumerate(here.settled) if what == "probe"]
+    settled = [at for at, (_, what) in enumerate(here.settled) if what != "probe"]
+    assert (len(proofs), len(settled)) == (NODES, NODES * len(KEYS))
+    assert max(settled) < min(proofs)
