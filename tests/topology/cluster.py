@@ -96,7 +96,10 @@ class Cluster:
         nodes = [ClusterNode(self.stage.address(name), port) for name in PRIMARIES]
         retry = Retry(ConstantBackoff(0.05), 20)
         options = {"password": self.password, **(self._trusting() if tls else {})}
-        return RedisCluster(startup_nodes=nodes, socket_timeout=5, retry=retry, **options)
+        client = RedisCluster(startup_nodes=nodes, socket_timeout=5, retry=retry, **options)
+        # It is connected to each of them: a first handshake is no pause.
+        client.ping(target_nodes=RedisCluster.PRIMARIES)
+        return client
 
     def info(self, name: str, section: str) -> dict[str, str]:
         told = self.client(name).info(section)

@@ -1,6 +1,5 @@
 """A client that writes numbered keys to a primary all the while, and knows which were taken."""
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from dataclasses import dataclass, field
 import redis
 
 _PAUSE = 0.002
-_SWITCH = 0.0005
 
 
 @dataclass
@@ -40,13 +38,9 @@ def writing(client: "redis.Redis[bytes]") -> Iterator[Written]:
             time.sleep(_PAUSE)
 
     thread = threading.Thread(target=work, daemon=True)
-    usual = sys.getswitchinterval()
-    # The panel's threads are in this process too: it is servers that the writer is to wait for.
-    sys.setswitchinterval(_SWITCH)
     thread.start()
     try:
         yield told
     finally:
-        sys.setswitchinterval(usual)
         over.set()
         thread.join(10)
