@@ -213,7 +213,9 @@ def cluster_proof(node: NodeSession, issuer: Issuer, served: EncryptionSpec | No
     Raises:
         StepFailed: It is not.
     """
-    deadline = time.monotonic() + _WAIT_SECONDS
+    # Before 7.2 it takes half the node timeout until all have heard of a node's ports.
+    patience = _WAIT_SECONDS + int(node.runtime.config.get("cluster-node-timeout") or 0) / 1000
+    deadline = time.monotonic() + patience
     while why := _missing(node, issuer, served):
         if time.monotonic() > deadline:
             raise StepFailed(
