@@ -20,7 +20,7 @@ _DEEPEST = 3
 _GAP = 12
 _TOP, _LINE = 19, 18
 _LETTERS = 24
-_FULL = 44
+_FULL = 43
 _TRUNK = 15
 
 
@@ -177,7 +177,7 @@ class _Sheet:
             role=shown.role,
             state=shown.state.word if shown.state.kind != OK else "",
             lines=[
-                (self._y + _TOP + _LINE * number, _cut(text, _FULL - 4 * depth), kind)
+                (self._y + _TOP + _LINE * number, _cut(text, _FULL - 5 * depth), kind)
                 for number, (text, kind) in enumerate(texts, 1)
             ],
         )
@@ -211,7 +211,7 @@ def _texts(shown: MemberShown) -> Iterator[tuple[str, str]]:
             yield link.state.word.lower(), link.state.kind
         else:
             known = link.wire.kind != UNKNOWN
-            wire = f"link {link.wire.word}" if known else "link of unknown encryption"
+            wire = f"link {link.wire.word}" if known else "link, TLS unknown"
             yield ", ".join(filter(None, (wire, link.lag))), link.wire.kind
     elif shown.watches:
         for each in shown.watches:
