@@ -23,12 +23,17 @@ from tests.crash.test_kill import take_over
 from tests.topology.cluster import NAMES, PRIMARIES, REPLICAS, Cluster
 from tests.topology.writer import writing
 
-pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.topology,
+    pytest.mark.long,
+    pytest.mark.timeout(900),
+]
 
 logger = logging.getLogger(__name__)
 
 USUAL = "7.0"
-KINDS = [pytest.param(USUAL), *(pytest.param(x, marks=pytest.mark.long) for x in ("8.0", "valkey"))]
+KINDS = [USUAL, "8.0", "valkey"]
 BOUNDARIES = [
     ("applied", "firewall"),
     ("before", "runtime"),
@@ -50,8 +55,7 @@ def asked(cluster: Cluster, action: str, **settings: str) -> Run:
     )
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("kind", [USUAL, "8.0", "valkey"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(
     lasting: Stage, kind: str
 ) -> None:
@@ -105,8 +109,7 @@ def test_where_one_node_fails_after_the_change_all_go_back_together(
     assert stage.trace(before) == {}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("kind", [USUAL, "8.0", "valkey"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_worker_that_dies_in_the_moment_itself_leaves_two_halves_that_the_next_one_joins(
     lasting: Stage, kind: str
 ) -> None:
@@ -143,9 +146,8 @@ def _change_primaries_and_die(run: Run) -> None:
     assert os.WIFSIGNALED(in_another_process(worker))
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("event", ["before", "applied"])
-@pytest.mark.parametrize("kind", [USUAL, "8.0", "valkey"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_primary_killed_in_the_middle_leaves_the_cluster_on_one_side(
     lasting: Stage, kind: str, event: str
 ) -> None:
