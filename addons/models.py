@@ -345,6 +345,8 @@ class StepRecord(models.Model):
         FAILED = "failed"
         UNDONE = "undone"
         UNDO_FAILED = "undo_failed"
+        HELD = "held"
+        RELEASED = "released"
         VERIFIED = "verified"
         NOTE = "note"
 

@@ -38,7 +38,14 @@ class Forward(Generic[N]):
         )
 
     def _hold(self, node: Reached[N]) -> bool:
-        return self._walk((node, node.plan.holds))
+        steps = node.plan.holds
+        return all(self._guarded(node, step.key, step, self._hold_one) for step in steps)
+
+    def _hold_one(self, node: Reached[N], step: Step[N]) -> None:
+        if not self._skipped(node, step):
+            self._register(node, step)
+            says = step.apply(node.session, node.states[step.key])
+            self.journal.held(node.id, step.key, says)
 
     def _let_go(self, node: Reached[N]) -> bool:
         held = [step for step in node.plan.holds if step.key in node.begun]

@@ -63,6 +63,9 @@ class Journal(Protocol):
     def undo_failed(self, node: int, step: str, reason: Reason) -> None:
         """An undo failed: the run will be stuck."""
 
+    def held(self, node: int, step: str, says: str) -> None:
+        """Something is held from now on, until it is let go."""
+
     def released(self, node: int, step: str, says: str) -> None:
         """What was held is let go; it is as before, whatever became of the run."""
 

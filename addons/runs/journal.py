@@ -96,8 +96,11 @@ class DatabaseJournal:
         self._send(self._record(node, step, _Kind.UNDO_FAILED, _sentence(reason)))
         self._send(lambda: self._results.failed(node, step, reason))
 
+    def held(self, node: int, step: str, says: str) -> None:
+        self._send(self._record(node, step, _Kind.HELD, says))
+
     def released(self, node: int, step: str, says: str) -> None:
-        self._send(self._record(node, step, _Kind.UNDONE, says))
+        self._send(self._record(node, step, _Kind.RELEASED, says))
         self._send(lambda: self._results.released(node, step))
 
     def verified(self, node: int, says: str) -> None:

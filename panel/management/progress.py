@@ -17,6 +17,8 @@ _MARKS = {
     _Kind.APPLIED: ("✓", "green"),
     _Kind.SKIPPED: ("=", "dim"),
     _Kind.FAILED: ("✗", "red"),
+    _Kind.HELD: ("·", "yellow"),
+    _Kind.RELEASED: ("✓", "green"),
     _Kind.UNDONE: ("↩", "yellow"),
     _Kind.UNDO_FAILED: ("✗", "red"),
     _Kind.VERIFIED: ("✓", "green"),

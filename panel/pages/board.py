@@ -38,6 +38,8 @@ TODO = Cell("todo", "not yet")
 SKIPPED = Cell("skip", "nothing to do")
 NOT_REACHED = Cell("skip", "not reached")
 FAILED = Cell("bad", "failed")
+HELD = Cell("run", "held")
+RELEASED = Cell("done", "held, and let go")
 UNDONE = Cell("undone", "put back")
 PROVEN_BACK = Cell("undone", "verified to be as before")
 STUCK = Cell("bad", "could not be put back")
@@ -47,6 +49,8 @@ _CELLS: Mapping[str, Cell] = {
     _Kind.APPLIED: DONE,
     _Kind.SKIPPED: SKIPPED,
     _Kind.FAILED: FAILED,
+    _Kind.HELD: HELD,
+    _Kind.RELEASED: RELEASED,
     _Kind.UNDONE: UNDONE,
     _Kind.UNDO_FAILED: STUCK,
     _Kind.VERIFIED: DONE,
@@ -111,7 +115,7 @@ def _steps(nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> list[str]
     """
     orders: dict[int | None, list[str]] = {}
     for record in records:
-        forward = record.kind in {_Kind.BEFORE, _Kind.SKIPPED, _Kind.APPLIED}
+        forward = record.kind in {_Kind.BEFORE, _Kind.SKIPPED, _Kind.APPLIED, _Kind.HELD}
         if record.step and forward:
             orders.setdefault(record.node_id, []).append(record.step)
     previews = [[change["step"] for change in row.preview.get("changes", ())] for row in nodes]

@@ -17,6 +17,7 @@ _TONES = {
     _Kind.FAILED: "bad",
     _Kind.UNDO_FAILED: "bad",
     _Kind.UNDONE: "wait",
+    _Kind.HELD: "wait",
     _Kind.VERIFIED: "ok",
 }
 
@@ -37,6 +38,7 @@ class RunPage:
         version: Changes when anything on the page does: a poll that brings the same gets nothing.
         began: Whether a worker has touched nodes, so that there is something to watch.
         attempts: How many workers have worked on it since; the preview's do not count.
+        held: What the run holds now, such as a failover, each sentence once.
     """
 
     run: Run
@@ -51,6 +53,7 @@ class RunPage:
     version: str
     began: bool
     attempts: int
+    held: Sequence[str]
 
     @property
     def polls(self) -> bool:
@@ -98,7 +101,18 @@ def _page(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> 
         version=_version(run, nodes, records),
         began=run.state not in {Run.State.PREVIEWING, Run.State.PREVIEWED, Run.State.DISCARDED},
         attempts=len({record.attempt for record in records}),
+        held=_held(records),
     )
+
+
+def _held(records: Sequence[StepRecord]) -> list[str]:
+    now: dict[tuple[int | None, str], str] = {}
+    for record in records:
+        if record.kind == _Kind.HELD:
+            now[record.node_id, record.step] = record.says
+        elif record.kind == _Kind.RELEASED:
+            now.pop((record.node_id, record.step), None)
+    return list(dict.fromkeys(now.values()))
 
 
 def _doing(run: Run, action: Action) -> str:

@@ -180,6 +180,9 @@ class ListJournal:
         self.first_failure = self.first_failure or (node, step)
         self._row("undo_failed", node, step, reason.message)
 
+    def held(self, node: int, step: str, says: str) -> None:
+        self._row("held", node, step, says)
+
     def released(self, node: int, step: str, says: str) -> None:
         self._row("released", node, step, says)
 

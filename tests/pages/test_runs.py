@@ -207,6 +207,21 @@ def test_a_running_run_shows_nodes_by_steps_and_what_happened(
     assert "Stop and put back" in text
 
 
+def test_what_a_run_holds_is_said_until_it_lets_go_of_it(signed_in: Client, world: World) -> None:
+    run = world.run(world.group("shop", "cache"), Run.State.RUNNING, started_at=timezone.now())
+    row = run.nodes.select_related("node").first()
+    assert row is not None
+    world.record(run, row.node, "failover", "held", "Failover is off")
+    page = signed_in.get(run.get_absolute_url()).content.decode()
+    assert 'role="status"><div class="alert-icon">' in page
+    assert page.count("Failover is off") == 2
+    world.record(run, row.node, "failover", "released", "Failover is on again, after 3 seconds")
+    page = signed_in.get(run.get_absolute_url()).content.decode()
+    assert page.count("Failover is off") == 1
+    assert "after 3 seconds" in page
+    assert "held, and let go" in page
+
+
 def test_a_preview_is_no_attempt_but_a_takeover_is_a_second(
     signed_in: Client, world: World
 ) -> None:

@@ -23,7 +23,7 @@ ALL_TLS = {"tls_replication": "on", "plaintext": "off", "tls_port": str(PORT)}
 BESIDE = {"tls_replication": "off", "plaintext": "keep", "tls_port": str(TLS_PORT)}
 BOUNDARIES = [
     ("before", "failover"),
-    ("applied", "failover"),
+    ("held", "failover"),
     ("applied", "runtime"),
     ("before", "link"),
     ("applied", "leftover"),

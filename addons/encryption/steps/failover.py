@@ -69,7 +69,8 @@ class FailoverHeld:
     def apply(self, node: NodeSession, state: State) -> str:
         """Tell the Sentinel to wait for long."""
         _set(node, dict.fromkeys(state["down_after"], HELD_MS))
-        return f"automatic failover of {', '.join(state['down_after'])} is off meanwhile"
+        names = ", ".join(state["down_after"])
+        return f"Automatic failover of {names} is off until the run lets go of it"
 
     def settle(self, node: NodeSession, goal: Goal, before: State | None) -> str | None:  # noqa: ARG002
         """Wait until the Sentinel reaches everybody: else it would fail over at once.
