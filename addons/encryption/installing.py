@@ -8,7 +8,14 @@ from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import family, link_obstacles, link_port, rank, watch_obstacles
+from addons.encryption.links import (
+    family,
+    link_obstacles,
+    link_port,
+    rank,
+    watch_obstacles,
+    watch_warnings,
+)
 from addons.encryption.obstacles import install_obstacles, install_warnings
 from addons.encryption.plan import AdoptionPlan, EncryptionPlan, Served
 from addons.encryption.sentinels import SentinelPlanner
@@ -83,7 +90,10 @@ class InstallPlanner:
                 self.spec,
                 live=wanted.live,
             ),
-            known=tuple(install_warnings(session, self.spec, wanted, history)),
+            known=(
+                *watch_warnings(session, self.spec, self.former),
+                *install_warnings(session, self.spec, wanted, history),
+            ),
             firewall=firewall,
             certificates=certificates,
             issuer=self.issuer,

@@ -135,6 +135,24 @@ def watch_obstacles(
         )
 
 
+def watch_warnings(
+    node: NodeSession, spec: EncryptionSpec | None, former: EncryptionSpec | None
+) -> Iterator[Reason]:
+    """Yield that a primary that dies meanwhile is not replaced.
+
+    Args:
+        spec: The settings after the run; None where the add-on goes.
+        former: Those before it; None where it was not on.
+    """
+    moves = {bool(each and each.replicates_over_tls) for each in (spec, former)}
+    if fellows_of(node).watched and len(moves) > 1:
+        yield Reason(
+            "FailoverOff",
+            f"{node.name}: automatic failover is off while this run works, mostly some seconds: a "
+            "primary that dies then is not replaced before it has ended.",
+        )
+
+
 def _watchers(node: NodeSession) -> set[str]:
     there = plain_sample(node).connections
     return {each.peer.address for each in there if watches(each)}
@@ -151,16 +169,13 @@ def _primary_obstacles(
             "Install with tls_replication=off first, then change this setting.",
         )
         return
+    why = _no_tls(node, host, former.tls_port, issuer)
     # Where an earlier attempt has moved the primary already, it speaks it on the other port.
-    told = {
-        port: _no_tls(node, host, port, issuer)
-        for port in dict.fromkeys((former.tls_port, spec.tls_port))
-    }
-    if all(told.values()):
+    if why and _no_tls(node, host, spec.tls_port, issuer):
         yield Reason(
             "PrimaryNotEncrypted",
             f"{node.name}: its primary {host} does not speak TLS on {former.tls_port} with a "
-            f"certificate of this environment: {told[former.tls_port]}.",
+            f"certificate of this environment: {why}.",
             "Bring the primary into the group, and install on it first.",
         )
 

@@ -9,7 +9,7 @@ from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles
 from addons.encryption.history import History, former_values, history_of
 from addons.encryption.issuer import Issuer
-from addons.encryption.links import family, is_replica, link_port_before, rank
+from addons.encryption.links import family, is_replica, link_port_before, rank, watch_warnings
 from addons.encryption.obstacles import uninstall_obstacles, uninstall_warnings
 from addons.encryption.plan import EncryptionPlan, ForgetPlan
 from addons.encryption.sentinels import SentinelPlanner
@@ -91,7 +91,10 @@ class UninstallPlanner:
                 self.former,
                 live=self._live(session),
             ),
-            known=tuple(uninstall_warnings(session, self.spec, connections)),
+            known=(
+                *watch_warnings(session, None, self.former),
+                *uninstall_warnings(session, self.spec, connections),
+            ),
             firewall=firewall,
             certificates=certificates,
             issuer=self.issuer,

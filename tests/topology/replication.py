@@ -80,7 +80,8 @@ class Replication:
     def client(self, name: str) -> "redis.Redis[bytes]":
         """A client on whichever port answers."""
         address = self.stage.address(name)
-        for options in self._ways():
+        # Twice: a Sentinel ends the connections to whom it demotes.
+        for options in (*self._ways(), *self._ways()):
             client = redis.Redis(
                 address, password=self.password, socket_timeout=5, retry=NEVER, **options
             )

@@ -68,6 +68,7 @@ class Sentinels(Replication):
         for name in SENTINELS:
             host = self.stage.hosts[name]
             node = self.stage.panel.register(host, group="fleet", unit=unit, password=self.password)
+            assert node.is_sentinel, f"{name}: {node.fault}"
             assert not node.fault, f"{name}: {node.fault}"
 
     def ask(self, name: str, *words: str) -> Any:
@@ -133,6 +134,11 @@ class Sentinels(Replication):
     def follower(self) -> "Follower":
         """A client of the primary that asks the Sentinels where it is."""
         return Follower(self)
+
+    @property
+    def full_syncs(self) -> int:
+        """Of all of them, whoever was the primary then."""
+        return sum(int(self.info(name, "stats")["sync_full"]) for name in NAMES)
 
     @property
     def primary(self) -> str:

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from tests.acceptance.panel import refused
+from tests.acceptance.panel import refused, warnings
 from tests.acceptance.stage import PASSWORD, Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
 from tests.topology.replication import NAMES
-from tests.topology.sentinels import SENTINELS, Follower, Sentinels
+from tests.topology.sentinels import Follower, Sentinels
 from tests.topology.wiretap import listening
 from tests.topology.writer import writing
 
@@ -20,31 +20,15 @@ logger = logging.getLogger(__name__)
 ALL_TLS = {"tls_replication": "on", "plaintext": "off", "tls_port": str(PORT)}
 BESIDE = {"tls_replication": "off", "plaintext": "keep", "tls_port": str(TLS_PORT)}
 USUAL = "7.0"
-EACH = [
-    pytest.param(x, marks=[] if x == USUAL else [pytest.mark.long])
-    for x in (USUAL, "8.0", "valkey")
-]
-
-
-@pytest.mark.parametrize("kind", EACH)
-def test_sentinels_are_looked_at_and_fail_over(stage: Stage, kind: str) -> None:
-    group = Sentinels(stage, kind)
-    for name in SENTINELS:
-        assert stage.panel.look(name).facts["server"]["sentinel"]
-    assert group.failed_over() != "primary"
-
-
-@pytest.mark.long
-def test_a_sentinel_beside_a_server_is_a_node_of_its_own(stage: Stage) -> None:
-    Sentinels(stage, USUAL, shared=True)
-    assert stage.panel.look("sentinel-1").facts["server"]["sentinel"]
-    assert not stage.panel.look("primary").facts["server"]["sentinel"]
 
 
 def test_a_watched_group_goes_to_tls_and_back_while_somebody_writes(stage: Stage) -> None:
     group = Sentinels(stage, USUAL)
     syncs = group.full_syncs
     stage.panel.install("primary")
+    preview = stage.panel.run("primary", "configure", ALL_TLS, confirmed=False)
+    assert "FailoverOff" in warnings(preview)
+    assert "PlaintextInUse" not in warnings(preview)
     with writing(group.follower()) as written:
         told = group.configured(**ALL_TLS)
         group.is_encrypted()
@@ -52,12 +36,19 @@ def test_a_watched_group_goes_to_tls_and_back_while_somebody_writes(stage: Stage
             "Automatic failover of mymaster is off until the run lets go of it",
             "automatic failover is on again (down-after-milliseconds 3000), after N seconds",
         ]
-        group.configured(**BESIDE)
-        group.is_plain()
-    logger.info("longest pause %.0f ms of %s writes", written.longest_s * 1000, written.last)
-    assert (written.errors, written.longest_s < 1) == ([], True)
     assert group.full_syncs == syncs, "no full resync"
     group.has_all(written.last)
+    group.fails_over()
+
+    syncs = group.full_syncs
+    with writing(group.follower()) as back:
+        group.configured(**BESIDE)
+        group.is_plain()
+    assert group.full_syncs == syncs, "no full resync"
+    group.has_all(back.last)
+    for each in (written, back):
+        logger.info("longest pause %.0f ms of %s writes", each.longest_s * 1000, each.last)
+        assert (each.errors, each.longest_s < 1) == ([], True)
 
 
 def said_of(told: list[str], step: str) -> list[str]:
