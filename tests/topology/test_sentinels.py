@@ -9,7 +9,7 @@ from tests.acceptance.panel import refused, warnings
 from tests.acceptance.stage import PASSWORD, Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
 from tests.topology.replication import NAMES
-from tests.topology.sentinels import Follower, Sentinels
+from tests.topology.sentinels import MASTER, SENTINELS, Follower, Sentinels
 from tests.topology.wiretap import listening
 from tests.topology.writer import writing
 
@@ -20,6 +20,12 @@ logger = logging.getLogger(__name__)
 ALL_TLS = {"tls_replication": "on", "plaintext": "off", "tls_port": str(PORT)}
 BESIDE = {"tls_replication": "off", "plaintext": "keep", "tls_port": str(TLS_PORT)}
 USUAL = "7.0"
+COPIES = ("+psync", "+replconf", "+ping")
+# As redis.io has it for Sentinel.
+WATCHES = (
+    *("+multi", "+slaveof", "+ping", "+exec", "+subscribe", "+config|rewrite", "+role", "+publish"),
+    *("+info", "+client|setname", "+client|kill", "+script|kill"),
+)
 
 
 def test_a_watched_group_goes_to_tls_and_back_while_somebody_writes(stage: Stage) -> None:
@@ -117,6 +123,26 @@ def test_passwords_between_servers_and_sentinels_are_kept_and_shown_nowhere(stag
     run = stage.panel.run("primary", "configure", ALL_TLS, confirmed=False)
     previews = [str(row.preview) for row in run.nodes.all()]
     assert not [text for text in (*told, *previews) if "one-Word" in text]
+
+
+@pytest.mark.long
+def test_acl_users_between_servers_and_sentinels_are_kept(stage: Stage) -> None:
+    group = Sentinels(stage, USUAL, password="one-Word.7")
+    for name in NAMES:
+        server = group.client(name)
+        server.execute_command("ACL", "SETUSER", "copy", "on", ">c.1", *COPIES)
+        server.execute_command("ACL", "SETUSER", "watch", "on", ">w.2", "allchannels", *WATCHES)
+        for setting, value in (("masteruser", "copy"), ("masterauth", "c.1")):
+            server.config_set(setting, value)
+    for name in SENTINELS:
+        group.ask(name, "SENTINEL", "SET", MASTER, "auth-user", "watch", "auth-pass", "w.2")
+    stage.panel.install("primary")
+    group.configured(**ALL_TLS)
+    group.is_encrypted()
+    group.fails_over()
+    group.configured(**BESIDE)
+    group.is_plain()
+    group.fails_over()
 
 
 @pytest.mark.long
