@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from instances.nodeconf.client_list import Place
 from instances.nodeconf.topology.known import Known, Register, plain_host
-from instances.nodeconf.topology.seen import ClusterNode, Down, Seen, Watch
+from instances.nodeconf.topology.seen import Down, Seen, Watch
 
 
 class As(StrEnum):
@@ -35,23 +35,16 @@ class Stranger:
         return str(self.place) if self.place.port else self.place.address
 
 
-def strangers(seen: Seen, known: Iterable[Known], *, teller: Known | None = None) -> list[Stranger]:
-    """Name the servers that one server speaks of, and that are not managed here.
+def mentioned(seen: Seen, register: Register, teller: Known | None) -> Iterator[Stranger]:
+    """Yield the servers that one server speaks of and that are not managed here, some twice.
 
-    What an operator should know before a change cuts them off: the nodes of its cluster, the
-    primary that it follows, the replicas that follow it, the Sentinels that watch it, and all that
-    belongs to what a Sentinel watches.
+    They are the nodes of its cluster, the primary that it follows, the replicas that follow it, the
+    Sentinels that watch it, and all that belongs to what a Sentinel watches.
 
     Args:
         seen: What the server said.
-        known: The managed servers, itself among them.
-        teller: The server itself among these; its loopback is its own machine.
+        teller: The server itself among those managed; its loopback is its own machine.
     """
-    return without_doubles(mentioned(seen, Register(known), teller))
-
-
-def mentioned(seen: Seen, register: Register, teller: Known | None) -> Iterator[Stranger]:
-    """Yield them one after the other, some twice."""
     for number, each in _others(seen, register, teller):
         if each.place.address and register.find(each.place, teller, number) is None:
             yield each
@@ -70,15 +63,6 @@ def without_doubles(found: Iterable[Stranger]) -> list[Stranger]:
         for each in each_once
         if each.place.port or plain_host(each.place.address) not in placed
     ]
-
-
-def cluster_strangers(
-    seen: Seen, known: Iterable[Known], *, teller: Known | None = None
-) -> list[ClusterNode]:
-    """Name the nodes of a server's cluster that are not managed here, whatever their state."""
-    register = Register(known)
-    nodes = seen.cluster.nodes if seen.cluster else ()
-    return [each for each in nodes if register.find(each.place, teller, each.id) is None]
 
 
 def _others(seen: Seen, register: Register, teller: Known | None) -> Iterator[tuple[str, Stranger]]:
