@@ -73,13 +73,20 @@ class Counts:
         installed: All of them.
         verified: Those that are as wanted.
         bad: Those that are not; the rest is unknown.
+        plain: Those that are verified, and without a certificate: in plaintext, as wanted.
         ends: When the first of the verified certificates ends.
     """
 
     installed: int = 0
     verified: int = 0
     bad: int = 0
+    plain: int = 0
     ends: datetime | None = None
+
+    @property
+    def encrypted(self) -> int:
+        """Return how many showed a certificate that holds."""
+        return self.verified - self.plain
 
 
 def _counts(now: datetime) -> dict[str, Count | Min]:
@@ -87,6 +94,7 @@ def _counts(now: datetime) -> dict[str, Count | Min]:
         "installed": Count("pk"),
         "verified": Count("pk", filter=as_wanted(now)),
         "bad": Count("pk", filter=not_as_wanted(now)),
+        "plain": Count("pk", filter=as_wanted(now) & Q(not_after=None)),
         "ends": Min("not_after", filter=as_wanted(now)),
     }
 
@@ -110,6 +118,9 @@ def fleet_parts(addon: str, now: datetime) -> list[QuerySet[Any, Any]]:
         rows.filter(_holds(now), observed_at__lte=counts_since(now))
         .exclude(installation__in=others.values("pk"))
         .values(kind=Value("stale")),
+        rows.filter(as_wanted(now), not_after=None)
+        .exclude(installation__in=others.values("pk"))
+        .values(kind=Value("plain")),
     )
     return [each.annotate(number=Count("pk")).values_list("kind", "number") for each in parts]
 
@@ -126,6 +137,7 @@ def fleet_counts(found: Mapping[str, int]) -> Counts:
         installed=sum(own.values()),
         verified=own[_Health.OK] - expired - found.get("stale", 0),
         bad=own[_Health.BAD] + expired,
+        plain=found.get("plain", 0),
     )
 
 

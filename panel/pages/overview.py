@@ -31,6 +31,7 @@ class GroupLine:
     size: int
     verified: int
     bad: int
+    plain: int
     installed: bool
     ends: datetime | None
 
@@ -42,10 +43,16 @@ class GroupLine:
         if self.bad:
             return Shown(BAD, f"{self.bad} of {self.size} not as wanted")
         if self.verified == self.size:
-            return Shown(OK, "Encrypted, verified")
+            return self._verified
         if not self.installed:
             return Shown(UNKNOWN, "No add-on")
         return Shown(UNKNOWN, f"{self.size - self.verified} of {self.size} not observed")
+
+    @property
+    def _verified(self) -> Shown:
+        if self.plain:
+            return Shown(WAIT, f"{self.plain} of {self.size} in plaintext, as wanted")
+        return Shown(OK, "Encrypted, verified")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class EnvironmentLine:
         unseen = sum(line.size - line.verified for line in self.groups if line.installed)
         if unseen:
             return Shown(UNKNOWN, f"{_nodes(unseen)} not observed")
-        if bare:
+        if bare := bare + sum(line.plain for line in self.groups):
             return Shown(WAIT, f"{_nodes(bare)} without TLS")
         return Shown(OK, "Encrypted")
 
@@ -155,6 +162,7 @@ def _line(group: NodeGroup, counts: Counts | None) -> GroupLine:
         size=getattr(group, "node_count", 0),
         verified=counts.verified if counts else 0,
         bad=counts.bad if counts else 0,
+        plain=counts.plain if counts else 0,
         installed=counts is not None,
         ends=counts.ends if counts else None,
     )

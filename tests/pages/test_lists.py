@@ -53,6 +53,8 @@ def test_health_in_sql_is_health_in_words(world: World) -> None:
     found_parts = {kind: number for part in fleet_parts("encryption", now) for kind, number in part}
     counts = fleet_counts(found_parts)
     assert (counts.installed, counts.verified, counts.bad) == (24, len(good), len(bad))
+    assert counts.plain == sum(row.not_after is None for row in good) > 0
+    assert counts.encrypted == len(good) - counts.plain
 
 
 @pytest.mark.parametrize(

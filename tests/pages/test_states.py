@@ -69,6 +69,23 @@ def test_the_dashboard_counts_what_was_verified_and_no_more(
     assert context["environments"][0].shown.kind == "bad"
 
 
+def test_what_is_in_plaintext_as_wanted_is_not_counted_as_encrypted(
+    signed_in: Client, world: World
+) -> None:
+    """As a Sentinel, while its servers keep their plain port: it shows no certificate."""
+    group = world.group("shop", "cache", nodes=3)
+    world.installed(group, VERIFIED, VERIFIED, VERIFIED).nodes.filter(node__name="cache-3").update(
+        not_after=None
+    )
+
+    home = signed_in.get("/")
+    assert home.context["counts"].encrypted == 2
+    assert home.context["environments"][0].shown.word == "1 node without TLS"
+    line, _ = signed_in.get("/environments/shop/").context["groups"][0]
+    assert line.shown.word == "1 of 3 in plaintext, as wanted"
+    assert line.shown.kind == "wait"
+
+
 def test_an_environment_is_green_only_when_each_node_was_seen(
     signed_in: Client, world: World
 ) -> None:
