@@ -74,6 +74,7 @@ def test_a_node_that_serves_no_tls_is_found_out() -> None:
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_each_contender_installs_and_is_verified(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "bench", "--nodes", "2", "--rounds", "1"]
     argv += ["--lab", name_of_lab("bench"), "--directory", str(tmp_path)]

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
 LIVE = ("certificate", "firewall", "runtime", "configuration")
 RESTART = ("certificate", "firewall", "configuration", "restart")
+SAME = ("certificate", "firewall")
+"""What is the same with a restart as without one is not killed twice in each test run."""
 
 
 def boundaries(steps: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -28,7 +30,10 @@ def boundaries(steps: tuple[str, ...]) -> list[tuple[str, str]]:
 
 CASES = [
     *(("live-1", event, step) for event, step in boundaries(LIVE)),
-    *(("restart-1", event, step) for event, step in boundaries(RESTART)),
+    *(
+        pytest.param("restart-1", event, step, marks=[pytest.mark.long] if step in SAME else [])
+        for event, step in boundaries(RESTART)
+    ),
 ]
 
 
