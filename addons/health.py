@@ -44,13 +44,14 @@ def counts_since(now: datetime) -> datetime:
     return now - (max(LOOKS_MISSED * interval, LEAST) if interval else UNWATCHED)
 
 
-def as_wanted(now: datetime) -> Q:
+def as_wanted(now: datetime, seen: str = "observed_at") -> Q:
     """Return the condition of rows that were verified lately, and still hold.
 
     Args:
         now: A certificate that ends by then has expired.
+        seen: The name under which the rows have the moment of their observation.
     """
-    return _holds(now) & Q(observed_at__gt=counts_since(now))
+    return _holds(now) & Q((f"{seen}__gt", counts_since(now)))
 
 
 def _holds(now: datetime) -> Q:

@@ -2,6 +2,7 @@
 
 import django_filters
 from django.db.models import Exists, OuterRef, QuerySet, TextChoices
+from django.db.models.functions import Coalesce
 from django.forms import CheckboxInput
 from django.utils import timezone
 
@@ -90,7 +91,10 @@ class GroupNodeFilter(NodeFilter):
         if state == Encrypted.NONE:
             return nodes.filter(~Exists(here))
         if state == Encrypted.VERIFIED:
-            return nodes.filter(Exists(here.filter(as_wanted(now))))
+            # SQLite would go through all rows of that health and age for each node, by their index,
+            # but for an expression that no index has.
+            here = here.alias(seen_at=Coalesce("observed_at", "observed_at"))
+            return nodes.filter(Exists(here.filter(as_wanted(now, "seen_at"))))
         return nodes.filter(pk__in=seen[Encrypted(state)].values("node"))
 
 
