@@ -10,7 +10,7 @@ from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.links import link_proof
 from addons.encryption.observing import observed
-from addons.encryption.probe import plaintext_of, tls_closed, verify
+from addons.encryption.probe import Verified, plaintext_of, tls_closed, verify
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import (
     IssueCertificates,
@@ -37,6 +37,32 @@ class Served:
     layout: Layout
     local: bool
     plain_port: int
+
+
+def verified_as(
+    node: NodeSession,
+    served: Served,
+    issuer: Issuer,
+    certificates: IssueCertificates | RemoveCertificates | None,
+    goal: Goal,
+) -> Verified:
+    """Prove by handshake that a node speaks TLS as the add-on has it.
+
+    Args:
+        certificates: The step, which knows on the way forward what it has put in place.
+
+    Raises:
+        StepFailed: It does not.
+    """
+    known = certificates.in_place if certificates and goal is Goal.FORWARD else None
+    return verify(
+        node,
+        served.spec,
+        issuer,
+        known or fingerprints_on_file(node, served.layout),
+        local=served.local,
+        plain_port=served.plain_port,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +131,7 @@ class EncryptionPlan:
     def _look(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:
         served = self.after if goal is Goal.FORWARD else self.before
         if served is not None:
-            known = self.certificates.in_place if goal is Goal.FORWARD else None
-            on_file = known or fingerprints_on_file(node, served.layout)
-            seen = verify(
-                node,
-                served.spec,
-                self.issuer,
-                on_file,
-                local=served.local,
-                plain_port=served.plain_port,
-            )
+            seen = verified_as(node, served, self.issuer, self.certificates, goal)
             links = link_proof(node, served.spec)
             return [*seen.sentences(self.issuer.facts.common_name), *links], seen.as_json()
         said = plaintext_of(node, self.plain_port, closed=False)

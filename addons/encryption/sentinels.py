@@ -8,15 +8,11 @@ from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.observing import observed
 from addons.encryption.obstacles import no_unit, node_obstacles
-from addons.encryption.plan import Served
-from addons.encryption.probe import plaintext_of, verify
+from addons.encryption.plan import Served, verified_as
+from addons.encryption.probe import plaintext_of
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.standing import installed_directory, own_directory, removal, wanted_on
-from addons.encryption.steps.certificate import (
-    IssueCertificates,
-    RemoveCertificates,
-    fingerprints_on_file,
-)
+from addons.encryption.steps.certificate import IssueCertificates, RemoveCertificates
 from addons.encryption.steps.configuration import (
     Rewritten,
     install_directives,
@@ -82,16 +78,7 @@ class SentinelPlan:
         if served is None:
             said = plaintext_of(node, self.port, closed=False)
             return [f"verified: the Sentinel answers in plaintext ({said})"], PLAIN
-        known = self.certificates.in_place if self.certificates and goal is Goal.FORWARD else None
-        on_file = known or fingerprints_on_file(node, served.layout)
-        seen = verify(
-            node,
-            served.spec,
-            self.issuer,
-            on_file,
-            local=served.local,
-            plain_port=served.plain_port,
-        )
+        seen = verified_as(node, served, self.issuer, self.certificates, goal)
         return seen.sentences(self.issuer.facts.common_name), seen.as_json()
 
     def observe(self, node: NodeSession) -> State:
