@@ -80,7 +80,16 @@ class Panel:
         self, name: str, action: str, settings: Mapping[str, str], *, confirmed: bool = True
     ) -> Run:
         """Carry an action out, to its end."""
-        run = run_create(
+        run = self.ask(name, action, settings, confirmed=confirmed)
+        run_drive(run=run.pk)
+        run.refresh_from_db()
+        return run
+
+    def ask(
+        self, name: str, action: str, settings: Mapping[str, str], *, confirmed: bool = True
+    ) -> Run:
+        """Ask for an action on a node's group, which no worker carries out yet."""
+        return run_create(
             actor=ANNA,
             group=self.nodes[name].group,
             addon="encryption",
@@ -88,9 +97,6 @@ class Panel:
             settings=settings,
             confirmed=confirmed,
         )
-        run_drive(run=run.pk)
-        run.refresh_from_db()
-        return run
 
     def preview(self, name: str, **settings: str) -> Run:
         return self.run(name, "install", settings, confirmed=False)

@@ -11,10 +11,9 @@ from addons.encryption.steps.configuration import ConfigurationFile
 from addons.engine.step import State, StepFailed
 from addons.models import MachineLock, Run
 from addons.runs.drive import run_drive
-from addons.runs.services import run_create
 from addons.session import NodeSession
 from instances.reason import Reason
-from tests.acceptance.panel import ANNA, said, succeeded
+from tests.acceptance.panel import said, succeeded
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
@@ -45,14 +44,7 @@ BOUNDARIES = [
 
 
 def asked(cluster: Cluster, action: str, **settings: str) -> Run:
-    return run_create(
-        actor=ANNA,
-        group=cluster.stage.panel.nodes[PRIMARIES[0]].group,
-        addon="encryption",
-        action=action,
-        settings=settings,
-        confirmed=True,
-    )
+    return cluster.stage.panel.ask(PRIMARIES[0], action, settings)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -3,8 +3,7 @@
 import pytest
 
 from addons.models import MachineLock, Run
-from addons.runs.services import run_create
-from tests.acceptance.panel import ANNA, succeeded
+from tests.acceptance.panel import succeeded
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
@@ -33,14 +32,7 @@ def group(lasting: Stage) -> Replication:
 
 
 def asked(group: Replication, **settings: str) -> Run:
-    return run_create(
-        actor=ANNA,
-        group=group.stage.panel.nodes["primary"].group,
-        addon="encryption",
-        action="configure",
-        settings=settings,
-        confirmed=True,
-    )
+    return group.stage.panel.ask("primary", "configure", settings)
 
 
 def _killed_everywhere(group: Replication, boundaries: list[tuple[str, str]]) -> None:

@@ -3,8 +3,7 @@
 import pytest
 
 from addons.models import MachineLock, Run
-from addons.runs.services import run_create
-from tests.acceptance.panel import ANNA, succeeded
+from tests.acceptance.panel import succeeded
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
@@ -41,14 +40,7 @@ def group(lasting: Stage) -> Sentinels:
 
 
 def asked(group: Sentinels, settings: dict[str, str]) -> Run:
-    return run_create(
-        actor=ANNA,
-        group=group.stage.panel.nodes["primary"].group,
-        addon="encryption",
-        action="configure",
-        settings=settings,
-        confirmed=True,
-    )
+    return group.stage.panel.ask("primary", "configure", settings)
 
 
 def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(group: Sentinels) -> None:
