@@ -104,11 +104,12 @@ def watch_obstacles(
 
     So a group that they watch has two states only (REDIS_FACTS 4).
     """
+    if not (spec.replicates_over_tls or spec.tls_only):
+        return
     fellows = fellows_of(node)
-    moves = spec.replicates_over_tls or spec.tls_only
     there = _watchers(node)
     outside = sorted(there - fellows.sentinels)
-    if moves and outside:
+    if outside:
         yield Reason(
             "SentinelWatches",
             f"{node.name}: a Sentinel at {', '.join(outside)} watches it in plaintext, and would "
@@ -118,7 +119,7 @@ def watch_obstacles(
     if not (there or fellows.watched):
         return
     whole = spec.replicates_over_tls and spec.tls_only and spec.tls_port == history.plain_port
-    if moves and not whole:
+    if not whole:
         yield Reason(
             "SentinelStates",
             f"{node.name}: Sentinels watch it, and they speak either plaintext or TLS to everybody "
@@ -126,7 +127,7 @@ def watch_obstacles(
             "Either keep plaintext=keep and tls_replication=off, or choose all of plaintext=off, "
             f"tls_replication=on and tls_port={history.plain_port}.",
         )
-    if whole and not wanted.live:
+    elif not wanted.live:
         yield Reason(
             "SentinelNeedsLive",
             f"{node.name}: it takes these settings by a restart only, which its Sentinels could "
