@@ -17,6 +17,7 @@ from tests.acceptance.stage import SPECS, Stage, at_once
 from tests.acceptance.traffic import PORT, TLS_PORT
 from tests.topology.replication import KINDS, NEVER
 from tests.topology.wiretap import Heard, listening
+from tests.topology.writer import Written
 
 PRIMARIES = ("cluster-1", "cluster-2", "cluster-3")
 REPLICAS = ("cluster-4", "cluster-5", "cluster-6")
@@ -167,11 +168,10 @@ class Cluster:
         assert unchanged(self.stage.panel.run(NAMES[0], "configure", settings))
         return said(run)
 
-    def has_all(self, last: int) -> None:
-        """Each write that was acknowledged is there, on replicas too."""
-        wanted = [str(n).encode() for n in range(1, last + 1)]
-        found = self.knowing_now().mget_nonatomic([f"key-{n}" for n in range(1, last + 1)])
-        assert [n for n, value in zip(wanted, found, strict=True) if n != value] == []
+    def has_all(self, written: Written) -> None:
+        """The cluster is whole, and each write that was acknowledged is there, on replicas too."""
+        self.wait_until_whole()
+        assert self.knowing_now().mget_nonatomic(written.keys) == written.values
         deadline = time.monotonic() + 10
         # A replica has as many keys as its primary, so sorted counts come in pairs.
         while (counts := self._key_counts())[::2] != counts[1::2]:

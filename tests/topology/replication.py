@@ -13,6 +13,7 @@ from tests.acceptance.panel import said, succeeded, unchanged
 from tests.acceptance.photograph import cli, shell
 from tests.acceptance.stage import SPECS, Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
+from tests.topology.writer import Written
 
 KINDS = {
     "7.0": {},
@@ -98,9 +99,16 @@ class Replication:
         for port in (PORT, TLS_PORT):
             yield {"port": port, "ssl": True, "ssl_ca_certs": str(self.stage.root)}
 
+    def in_plaintext(self, **options: Any) -> "redis.Redis[bytes]":
+        """A client that knows the primary's plain port."""
+        return redis.Redis(self.stage.address("primary"), PORT, socket_timeout=5, **options)
+
     def over_tls(self, port: int = TLS_PORT) -> "redis.Redis[bytes]":
-        address = self.stage.address("primary")
-        return redis.Redis(address, port, ssl=True, ssl_ca_certs=str(self.stage.root))
+        """A client of the primary that is connected already: a handshake is no pause."""
+        secured = {"ssl": True, "ssl_ca_certs": str(self.stage.root)}
+        client = redis.Redis(self.stage.address("primary"), port, socket_timeout=5, **secured)
+        client.ping()
+        return client
 
     def wait_for_link(self, name: str) -> None:
         for _ in range(100):
@@ -118,7 +126,13 @@ class Replication:
 
     @property
     def full_syncs(self) -> int:
-        return int(self.info("primary", "stats")["sync_full"])
+        """Of all of them, whoever was the primary then."""
+        return sum(int(self.info(name, "stats")["sync_full"]) for name in NAMES)
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of each server, by name."""
+        return {name: self.info(name, "replication")["role"] for name in NAMES}
 
     def configured(self, **settings: str) -> list[str]:
         run = succeeded(self.stage.panel.run("primary", "configure", settings))
@@ -136,13 +150,13 @@ class Replication:
             else:
                 raise AssertionError(f"{name} has not got {value}")
 
-    def has_all(self, last: int) -> None:
+    def has_all(self, written: Written) -> None:
         """Each write that was acknowledged is on every server."""
         for name in NAMES:
             client = self.client(name)
-            wanted = [str(n).encode() for n in range(1, last + 1)]
             for _ in range(50):
-                if client.mget([f"key-{n}" for n in range(1, last + 1)]) == wanted:
+                if client.mget(written.keys) == written.values:
                     break
+                time.sleep(0.1)
             else:
                 raise AssertionError(f"{name} lacks writes")

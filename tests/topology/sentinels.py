@@ -136,11 +136,6 @@ class Sentinels(Replication):
         return Follower(self)
 
     @property
-    def full_syncs(self) -> int:
-        """Of all of them, whoever was the primary then."""
-        return sum(int(self.info(name, "stats")["sync_full"]) for name in NAMES)
-
-    @property
     def primary(self) -> str:
         """Which server the Sentinels name."""
         address = self.masters(SENTINELS[0])["ip"]

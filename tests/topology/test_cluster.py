@@ -1,9 +1,5 @@
 """A cluster: everything over TLS, TLS alone, and back, while somebody writes."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import pytest
 from redis.cluster import RedisCluster
 
@@ -12,90 +8,74 @@ from tests.acceptance.panel import refused, unchanged
 from tests.acceptance.stage import Stage
 from tests.acceptance.traffic import PORT, TLS_PORT
 from tests.topology.cluster import NAMES, PRIMARIES, REPLICAS, Cluster
-from tests.topology.writer import Written, writing
+from tests.topology.legs import Leg
 
 pytestmark = [pytest.mark.lab, pytest.mark.topology, pytest.mark.timeout(600)]
-
-logger = logging.getLogger(__name__)
 
 USUAL = "7.0"
 MODERN = ("8.0", "valkey")
 
 
-@contextmanager
-def written_without_a_miss(
-    cluster: Cluster, client: "RedisCluster[bytes]", what: str
-) -> Iterator[Written]:
-    """Write inside the block; afterwards nothing is lost, nobody failed over, all is whole."""
-    roles, syncs = cluster.roles, cluster.full_syncs
-    with writing(client) as written:
-        yield written
-    logger.info("%s: %s writes, longest %.0f ms", what, written.last, written.longest_s * 1000)
-    assert written.errors == []
-    assert written.longest_s < 1
-    assert written.last > 100
-    cluster.wait_until_whole()
-    assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
-    cluster.has_all(written.last)
-
-
-def test_a_cluster_of_7_0_goes_over_and_back(stage: Stage) -> None:
+def test_a_cluster_of_7_0_goes_over_and_back(stage: Stage, leg: Leg) -> None:
     cluster = Cluster(stage, USUAL)
     before = stage.photographs(*NAMES)
     assert refused(stage.panel.try_install(PRIMARIES[0])) == "ClusterRedirects"
     assert b"RCmb" in cluster.overheard()
-    with written_without_a_miss(cluster, cluster.knowing(), "everything TLS"):
+    with leg(cluster, "everything TLS", cluster.knowing()):
         stage.panel.install(PRIMARIES[0], tls_cluster="on")
     assert cluster.followed == {TLS_PORT}
     nobody_reads_along(cluster)
-    with written_without_a_miss(cluster, over_tls(cluster), "TLS alone"):
+    with leg(cluster, "TLS alone", over_tls(cluster)):
         cluster.configured(plaintext="off")
     assert ping_plainly(stage.address(PRIMARIES[0])) == "ConnectionRefusedError"
     nobody_reads_along(cluster)
-    over_tls(cluster).flushall()
-    stage.panel.uninstall(PRIMARIES[0])
+    with leg(cluster, "uninstalled from there", over_tls(cluster)):
+        stage.panel.uninstall(PRIMARIES[0])
     assert cluster.followed == {PORT}
     assert stage.trace(before) == {}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", MODERN)
-def test_a_later_cluster_goes_state_by_state_all_the_way_and_back(stage: Stage, kind: str) -> None:
+def test_a_later_cluster_goes_state_by_state_all_the_way_and_back(
+    stage: Stage, leg: Leg, kind: str
+) -> None:
     cluster = Cluster(stage, kind)
     before = stage.photographs(*NAMES)
     assert b"RCmb" in cluster.overheard()
-    with written_without_a_miss(cluster, cluster.knowing(), "TLS beside plaintext"):
+    with leg(cluster, "TLS beside plaintext", cluster.knowing()):
         stage.panel.install(PRIMARIES[0])
     assert cluster.followed == {PORT}
     over_tls(cluster).set("key-1", "1")
     reason = refused(stage.panel.run(PRIMARIES[0], "configure", {"plaintext": "off"}))
     assert reason == "PlainLinks"
-    with written_without_a_miss(cluster, cluster.knowing(), "everything TLS"):
+    with leg(cluster, "everything TLS", cluster.knowing()):
         cluster.configured(tls_cluster="on")
     assert cluster.followed == {TLS_PORT}
     nobody_reads_along(cluster)
-    with written_without_a_miss(cluster, over_tls(cluster), "TLS alone, and back"):
+    with leg(cluster, "TLS alone", over_tls(cluster)):
         cluster.configured(plaintext="off")
-        assert ping_plainly(stage.address(PRIMARIES[0])) == "ConnectionRefusedError"
-        nobody_reads_along(cluster)
+    assert ping_plainly(stage.address(PRIMARIES[0])) == "ConnectionRefusedError"
+    nobody_reads_along(cluster)
+    with leg(cluster, "plaintext for clients again", over_tls(cluster)):
         cluster.configured(plaintext="keep")
-    with written_without_a_miss(cluster, cluster.knowing(), "the bus in plaintext again"):
+    with leg(cluster, "the bus in plaintext again", cluster.knowing()):
         cluster.configured(tls_cluster="off")
     assert cluster.followed == {PORT}
-    over_tls(cluster).flushall()
-    stage.panel.uninstall(PRIMARIES[0])
+    with leg(cluster, "uninstalled", cluster.knowing()):
+        stage.panel.uninstall(PRIMARIES[0])
     assert stage.trace(before) == {}
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [USUAL, *MODERN])
 def test_tls_takes_the_plain_number_over_and_every_node_comes_back_from_a_restart(
-    stage: Stage, kind: str
+    stage: Stage, leg: Leg, kind: str
 ) -> None:
     cluster = Cluster(stage, kind)
     before = stage.photographs(*NAMES)
     stage.panel.install(PRIMARIES[0], tls_cluster="on")
-    with written_without_a_miss(cluster, over_tls(cluster), "TLS on the plain number"):
+    with leg(cluster, "TLS on the plain number", over_tls(cluster)):
         cluster.configured(plaintext="off", tls_port=str(PORT))
     assert cluster.followed == {PORT}
     nobody_reads_along(cluster, port=PORT)
@@ -104,10 +84,9 @@ def test_tls_takes_the_plain_number_over_and_every_node_comes_back_from_a_restar
         cluster.wait_until_whole()
     assert unchanged(stage.panel.run(PRIMARIES[0], "configure", {}))
     nobody_reads_along(cluster, port=PORT)
-    over_tls(cluster, PORT).flushall()
-    stage.panel.uninstall(PRIMARIES[0])
+    with leg(cluster, "uninstalled from the plain number", over_tls(cluster, PORT)):
+        stage.panel.uninstall(PRIMARIES[0])
     assert cluster.followed == {PORT}
-    cluster.wait_until_whole()
     # The port of the bus is chosen at a start; it is the one that it always was.
     assert stage.trace(before, but=dict.fromkeys(NAMES, ("cluster-port",))) == {}
 
@@ -126,26 +105,30 @@ def nobody_reads_along(cluster: Cluster, *, port: int = TLS_PORT) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [USUAL, *MODERN])
-def test_other_settings_can_be_changed_while_the_nodes_speak_tls(stage: Stage, kind: str) -> None:
+def test_other_settings_can_be_changed_while_the_nodes_speak_tls(
+    stage: Stage, leg: Leg, kind: str
+) -> None:
     cluster = Cluster(stage, kind)
     stage.panel.install(PRIMARIES[0], tls_cluster="on")
-    with written_without_a_miss(cluster, over_tls(cluster), "TLS 1.3 alone"):
+    with leg(cluster, "TLS 1.3 alone", over_tls(cluster)):
         cluster.configured(tls_minimum="1.3")
-    stage.panel.reissue(PRIMARIES[0])
-    cluster.wait_until_whole()
+    with leg(cluster, "other certificates", over_tls(cluster)):
+        stage.panel.reissue(PRIMARIES[0])
     nobody_reads_along(cluster)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("kind", [USUAL, *MODERN])
-def test_passwords_and_required_client_certificates_are_honoured(stage: Stage, kind: str) -> None:
+def test_passwords_and_required_client_certificates_are_honoured(
+    stage: Stage, leg: Leg, kind: str
+) -> None:
     cluster = Cluster(stage, kind, password="swordfish")
     before = stage.photographs(*NAMES)
-    with written_without_a_miss(cluster, cluster.knowing(), "with a password"):
+    with leg(cluster, "everything TLS, with a password", cluster.knowing()):
         stage.panel.install(PRIMARIES[0], tls_cluster="on", tls_auth_clients="required")
     assert cluster.followed == {TLS_PORT}
     assert b"RCmb" not in cluster.overheard()
-    cluster.knowing().flushall()
-    stage.panel.uninstall(PRIMARIES[0])
+    with leg(cluster, "uninstalled, with a password", cluster.knowing()):
+        stage.panel.uninstall(PRIMARIES[0])
     assert cluster.followed == {PORT}
     assert stage.trace(before) == {}

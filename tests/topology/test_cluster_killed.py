@@ -67,7 +67,7 @@ def test_a_worker_killed_anywhere_is_followed_by_one_that_finishes(
     logger.info("%s: %s writes, longest %.3f s", kind, written.last, written.longest_s)
     assert written.errors == []
     assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
-    cluster.has_all(written.last)
+    cluster.has_all(written)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,7 +96,7 @@ def test_where_one_node_fails_after_the_change_all_go_back_together(
     assert cluster.followed == {PORT}
     assert b"RCmb" in cluster.overheard()
     assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
-    cluster.has_all(written.last)
+    cluster.has_all(written)
     cluster.knowing().flushall()
     assert stage.trace(before) == {}
 
@@ -119,7 +119,7 @@ def test_a_worker_that_dies_in_the_moment_itself_leaves_two_halves_that_the_next
     cluster.wait_until_whole()
     assert cluster.followed == {TLS_PORT}
     assert (cluster.roles, cluster.full_syncs) == (roles, syncs)
-    cluster.has_all(written.last)
+    cluster.has_all(written)
 
 
 def _change_primaries_and_die(run: Run) -> None:
