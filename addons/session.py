@@ -18,6 +18,7 @@ from instances.remote.server import RedisClient
 from instances.remote.ssh import SshTarget
 from instances.runtime import RuntimeFacts, read_runtime
 from instances.secret import Secret
+from instances.topology import Neighbour
 
 WORKSPACES = "/var/lib/redoubt"
 
@@ -36,6 +37,7 @@ class NodeBrief:
         introduce: Makes the panel's client certificate for one connection.
         beside: The names of the servers among them that this run is about, too.
         fellows: The managed nodes of its group, itself among them, with what they last said.
+        neighbours: The nodes of other groups that are in its cluster, by their ids there.
         certificates: The certificates issued to this node and not abandoned: by fingerprint the
             digest of the key's file, empty where that is not on record.
     """
@@ -55,6 +57,7 @@ class NodeBrief:
     shares_machine: bool
     beside: tuple[str, ...]
     fellows: tuple[Known, ...]
+    neighbours: Mapping[str, Neighbour]
     installation: int
     introduce: Introduction
 

@@ -309,12 +309,13 @@ class NodeTopology(models.Model):
 
     ``seen`` is as `instances.nodeconf.topology.seen` stores it, empty while it never told; beside
     the node, for lists of ten thousand have no use for it. ``hosts`` and ``ports`` are those of the
-    latest look.
+    latest look; ``member`` is the id that its cluster knows it by, empty where it is in none.
     """
 
     node = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="topology")
     hosts = models.JSONField(default=list)
     ports = models.JSONField(default=list)
+    member = models.CharField(max_length=64, blank=True, default="", db_index=True)
     seen = models.JSONField(default=dict, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
 

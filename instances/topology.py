@@ -1,7 +1,7 @@
 """What nodes say of the servers around them: stored, read, and compared within a group."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -36,6 +36,7 @@ def _account_store(node: Node, facts: NodeFacts, seen: Seen | None, now: datetim
     row.hosts = [str(address.ip) for address in facts.addresses]
     row.ports = [port for port in (facts.server.port, facts.server.tls_port) if port]
     if seen is not None:
+        row.member = seen.cluster.me if seen.cluster else ""
         row.seen = seen_json(_born(seen, seen_from_json(row.seen)))
         row.seen_at = now
     row.save()
@@ -83,6 +84,43 @@ def _known(row: Mapping[str, Any]) -> Known:
         seen_at=seen_at,
         silent=str(row["fault"].get("message", "")) if late else "",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A node of another group that is in the same cluster.
+
+    Args:
+        environment: Its name; empty where it is the environment of the group itself.
+    """
+
+    name: str
+    group: str
+    environment: str
+
+    def __str__(self) -> str:
+        place = f"{self.environment} / {self.group}" if self.environment else self.group
+        return f"{self.name} ({place})"
+
+
+def neighbours_of(group: NodeGroup, known: Iterable[Known]) -> dict[str, Neighbour]:
+    """Return the nodes of other groups that are in a cluster with some, by their ids in it.
+
+    Args:
+        group: Whose nodes are left out.
+        known: Its nodes, with what they last said.
+    """
+    clusters = [each.seen.cluster for each in known if each.seen and each.seen.cluster]
+    met = {node.id for cluster in clusters for node in cluster.nodes}
+    if not met:
+        return {}
+    rows = Node.objects.filter(topology__member__in=met).exclude(group=group).order_by("name")
+    own = group.environment.name
+    fields = ("topology__member", "name", "group__name", "group__environment__name")
+    return {
+        number: Neighbour(name, place, environment if environment != own else "")
+        for number, name, place, environment in rows.values_list(*fields)
+    }
 
 
 def looked_at_since(group: NodeGroup, moment: datetime) -> bool:

@@ -52,6 +52,33 @@ def cluster_of(node: NodeSession) -> ClusterSeen | None:
     return seen.cluster if seen is not None and in_cluster(node.runtime) else None
 
 
+def alone(seen: ClusterSeen) -> bool:
+    """Say whether a node has met no other yet, so that there is nobody to lose."""
+    return len(seen.nodes) == 1
+
+
+def turns(
+    node: NodeSession,
+    history: History,
+    former: EncryptionSpec | None,
+    after: EncryptionSpec | None,
+) -> bool:
+    """Say whether a node would speak to the others of its cluster as it does not now.
+
+    One that is only set back to what the add-on has made of it does not: it is what the others know
+    already.
+
+    Args:
+        history: What the add-on has changed there before.
+        former: The settings in force; None where the add-on is not on.
+        after: The settings to come; None for an uninstall.
+    """
+    wanted = after is not None and after.clusters_over_tls
+    running = node.runtime.config.get("tls-cluster") == "yes"
+    stays = former is not None and former.clusters_over_tls == wanted and history.bus_moved
+    return running != wanted and not stays
+
+
 def crosses(runtime: RuntimeFacts, *specs: EncryptionSpec | None) -> bool:
     """Say whether nodes have to change all at one moment: they speak TLS before or after.
 

@@ -1,18 +1,20 @@
 """A cluster: what stands in the way of changing how its nodes speak, and the proof afterwards."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
 from addons.encryption.cluster import (
     BUS_OFFSET,
     Company,
+    alone,
     bus_port,
     cluster_of,
     crosses,
     in_cluster,
     redirects_by_transport,
     tells_links,
+    turns,
 )
 from addons.encryption.history import History
 from addons.encryption.issuer import Issuer
@@ -20,7 +22,7 @@ from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.link import wait_for_link
 from addons.engine.step import StepFailed
 from addons.session import NodeSession
-from instances.nodeconf.topology.seen import ClusterSeen, Down
+from instances.nodeconf.topology.seen import ClusterNode, ClusterSeen, Down
 from instances.reason import Reason
 from instances.remote.server import open_redis
 from instances.remote.tls_stream import TlsClient
@@ -70,7 +72,9 @@ def crossing_obstacles(
     node: NodeSession,
     company: Company,
     history: History,
-    *specs: EncryptionSpec | None,
+    former: EncryptionSpec | None,
+    after: EncryptionSpec | None,
+    *,
     live: bool,
 ) -> Iterator[Reason]:
     """Yield why the nodes of this cluster cannot change at one moment now.
@@ -79,10 +83,11 @@ def crossing_obstacles(
         node: One of them.
         company: All of them that the run is about, once they have been met.
         history: What the add-on has changed there before.
-        specs: The settings before and after.
+        former: The settings in force; None where the add-on is not on.
+        after: The settings to come; None for an uninstall.
         live: Whether the running server can take the change.
     """
-    if not crosses(node.runtime, *specs):
+    if not crosses(node.runtime, former, after):
         return
     if not live:
         yield Reason(
@@ -100,7 +105,9 @@ def crossing_obstacles(
         )
         return
     yield from _ill(node, seen)
-    yield from _others(node, seen, company)
+    yield from _apart(node, seen, company)
+    if turns(node, history, former, after):
+        yield from _cut_off(node, [each for each in seen.nodes if each.id not in company.met])
     if bus_port(node.facts, node.runtime, history) == 0:
         yield Reason(
             "BusPortUnknown",
@@ -109,11 +116,11 @@ def crossing_obstacles(
             "Restart the node with its present configuration, and try again.",
         )
     yield from _settings(node, ours=history.bus_moved)
-    yield from _shut_out(node, seen, *specs)
+    yield from _shut_out(node, seen, former, after)
 
 
 def _ill(node: NodeSession, seen: ClusterSeen) -> Iterator[Reason]:
-    if not seen.ok:
+    if not (seen.ok or alone(seen)):
         yield Reason(
             "ClusterDown",
             f"{node.name}: its cluster is not well (cluster_state is not ok).",
@@ -135,18 +142,45 @@ def _ill(node: NodeSession, seen: ClusterSeen) -> Iterator[Reason]:
         )
 
 
-def _others(node: NodeSession, seen: ClusterSeen, company: Company) -> Iterator[Reason]:
-    known = {other.id for other in seen.nodes}
-    strangers = [other for other in seen.nodes if other.id not in company.met]
+def _cut_off(node: NodeSession, outside: Sequence[ClusterNode]) -> Iterator[Reason]:
+    """Yield who would lose this node: who is in its cluster, and not in the run."""
+    neighbours = node.brief.neighbours
+    strangers = [str(each.place) for each in outside if each.id not in neighbours]
     if strangers:
-        named = ", ".join(str(other.place) for other in strangers)
         yield Reason(
             "ClusterStrangers",
-            f"{node.name}: {named} of its cluster {'are' if len(strangers) > 1 else 'is'} not part "
-            "of this group, and would be cut off.",
+            f"{node.name}: {_are(strangers)} of its cluster not managed here, and would be cut "
+            "off.",
             "Add every node of the cluster to the group.",
         )
-    if company.met.keys() - known:
+    known = [neighbours[each.id] for each in outside if each.id in neighbours]
+    beside = [str(each) for each in known if not each.environment]
+    if beside:
+        yield Reason(
+            "ClusterOtherGroup",
+            f"{node.name}: {_are(beside)} of its cluster in another group, and would be cut off: "
+            "all nodes of a cluster change at one moment, in one run.",
+            "Move them into this group: “Move” on the node's page, or manage.py node move.",
+        )
+    elsewhere = [str(each) for each in known if each.environment]
+    if elsewhere:
+        yield Reason(
+            "ClusterElsewhere",
+            f"{node.name}: {_are(elsewhere)} of its cluster in another environment, and would be "
+            "cut off: all nodes of a cluster change at one moment, in one run.",
+            "Take these or those out of the cluster first: move their slots to nodes that stay "
+            "(redis-cli --cluster reshard), then CLUSTER RESET there and CLUSTER FORGET elsewhere.",
+        )
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'are' if len(names) > 1 else 'is'}"
+
+
+def _apart(node: NodeSession, seen: ClusterSeen, company: Company) -> Iterator[Reason]:
+    known = {other.id for other in seen.nodes}
+    met = {number for number, told in company.met.items() if not alone(told)}
+    if not alone(seen) and met - known:
         yield Reason(
             "TwoClusters",
             f"{node.name}: not all nodes of the group are in its cluster.",
@@ -202,13 +236,16 @@ def _shut_out(
             )
 
 
-def cluster_proof(node: NodeSession, issuer: Issuer, served: EncryptionSpec | None) -> list[str]:
+def cluster_proof(
+    node: NodeSession, issuer: Issuer, served: EncryptionSpec | None, company: Company
+) -> list[str]:
     """Return what proves that the cluster is whole, and that everybody is shown the right door.
 
     Args:
         node: One of its nodes.
         issuer: Of the certificates.
         served: The settings in force; None where TLS is off.
+        company: Those whom the settings are for: the cluster's other nodes may have others.
 
     Raises:
         StepFailed: It is not.
@@ -216,7 +253,7 @@ def cluster_proof(node: NodeSession, issuer: Issuer, served: EncryptionSpec | No
     # Before 7.2 it takes half the node timeout until all have heard of a node's ports.
     patience = _WAIT_SECONDS + int(node.runtime.config.get("cluster-node-timeout") or 0) / 1000
     deadline = time.monotonic() + patience
-    while why := _missing(node, issuer, served):
+    while why := _missing(node, issuer, served, company):
         if time.monotonic() > deadline:
             raise StepFailed(
                 Reason(
@@ -226,7 +263,9 @@ def cluster_proof(node: NodeSession, issuer: Issuer, served: EncryptionSpec | No
                 )
             )
         time.sleep(_POLL_SECONDS)
-    info = node.runtime.info
+    info, seen = node.runtime.info, cluster_of(node)
+    if seen is not None and alone(seen):
+        return ["it has met no other node of a cluster yet"]
     if info.get("role") != "slave":
         return ["the cluster is whole"]
     place = f"{info.get('master_host')}:{info.get('master_port')}"
@@ -234,11 +273,13 @@ def cluster_proof(node: NodeSession, issuer: Issuer, served: EncryptionSpec | No
     return [f"the cluster is whole, the replication link to {place} is up"]
 
 
-def _missing(node: NodeSession, issuer: Issuer, served: EncryptionSpec | None) -> str:
+def _missing(
+    node: NodeSession, issuer: Issuer, served: EncryptionSpec | None, company: Company
+) -> str:
     """Return what is not as it should be, by a fresh look; empty where all is."""
     info = node.read_runtime().info
     seen = cluster_of(node)
-    if seen is None or not seen.ok:
+    if seen is None or not (seen.ok or alone(seen)):
         return "its cluster is not well (cluster_state is not ok)"
     apart = [each for each in seen.nodes if not (each.linked or each.id == seen.me)]
     if apart:
@@ -246,12 +287,15 @@ def _missing(node: NodeSession, issuer: Issuer, served: EncryptionSpec | None) -
     over_tls = served is not None and served.clusters_over_tls
     port = node.runtime.config.get("tls-port" if over_tls else "port", "")
     followed = info.get("master_port", port)
-    if followed != port:
+    primary = next((each.primary for each in seen.nodes if each.id == seen.me), "")
+    if primary in company.met and followed != port:
         return f"it follows its primary on port {followed}, not on {port}"
-    return _misdirected(node, issuer, served) if served else ""
+    return _misdirected(node, issuer, served, company) if served else ""
 
 
-def _misdirected(node: NodeSession, issuer: Issuer, served: EncryptionSpec) -> str:
+def _misdirected(
+    node: NodeSession, issuer: Issuer, served: EncryptionSpec, company: Company
+) -> str:
     """Return where TLS clients would be sent wrongly; empty where they are not."""
     name = node.brief.client_addresses[0]
     client = open_redis(
@@ -266,6 +310,7 @@ def _misdirected(node: NodeSession, issuer: Issuer, served: EncryptionSpec) -> s
         rows = client.execute("CLUSTER", "SLOTS")
     finally:
         client.close()
-    ports = {int(server[1]) for row in rows for server in row[2:]}
+    servers = [server for row in rows for server in row[2:]]
+    ports = {int(server[1]) for server in servers if server[2] in company.met}
     wrong = ports - {served.tls_port}
     return f"it sends TLS clients to port {min(wrong)}" if wrong else ""

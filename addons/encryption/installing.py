@@ -103,6 +103,7 @@ class InstallPlanner:
             plain_port=history.plain_port,
             rank=rank(session, self.former, self.spec),
             family=family(session),
+            company=self.company,
         )
 
     @staticmethod

@@ -1,10 +1,10 @@
 """The plans of the encryption add-on: its steps, what stands in their way, the proof."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from addons.encryption.adopt import observe
-from addons.encryption.cluster import crosses
+from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import cluster_proof
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
@@ -81,6 +81,7 @@ class EncryptionPlan:
         rank: When the node has its turn among those of its group.
         family: Who has the same data; empty for nobody. Never are two of them restarted at once.
         holds: What is held meanwhile.
+        company: The nodes of the run that are in a cluster.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -97,6 +98,7 @@ class EncryptionPlan:
     family: str = ""
     late: Callable[[], Iterable[Reason]] = tuple
     holds: Sequence[Step[NodeSession]] = ()
+    company: Company = field(default_factory=Company)
 
     @property
     def queue(self) -> str:
@@ -124,7 +126,8 @@ class EncryptionPlan:
         sentences, observation = self._look(node, goal)
         specs = [each.spec for each in (self.before, self.after) if each]
         if crosses(node.runtime, *specs):
-            whole = cluster_proof(node, self.issuer, served.spec if served else None)
+            spec = served.spec if served else None
+            whole = cluster_proof(node, self.issuer, spec, self.company)
             sentences = [*sentences, *whole]
         return sentences, observation
 

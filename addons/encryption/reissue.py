@@ -1,9 +1,10 @@
 """Plans re-issues: new certificates from the same authority, under the settings in force."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from addons.encryption.binding import loopback_only
+from addons.encryption.cluster import Company
 from addons.encryption.copies import copy_obstacles
 from addons.encryption.history import history_of
 from addons.encryption.issuer import Issuer
@@ -35,9 +36,11 @@ class ReissuePlanner:
     spec: EncryptionSpec
     issuer: Issuer
     authority_id: int
+    company: Company = field(default_factory=Company)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
+        self.company.join(session)
         if session.server.sentinel:
             planner = SentinelPlanner(self.spec, self.spec, self.issuer)
             return planner.reissue(session)
@@ -64,6 +67,7 @@ class ReissuePlanner:
             plain_port=plain,
             rank=rank(session, self.spec),
             family=family(session),
+            company=self.company,
         )
 
     def _load(

@@ -89,6 +89,7 @@ class UninstallPlanner:
                 self.company,
                 history,
                 self.former,
+                None,
                 live=self._live(session),
             ),
             known=(
@@ -104,6 +105,7 @@ class UninstallPlanner:
             plain_port=history.plain_port,
             rank=rank(session, self.former),
             family=family(session),
+            company=self.company,
         )
 
     def _steps(

@@ -17,7 +17,7 @@ from instances.nodeconf.facts import NodeFacts, facts_command, parse_facts, prog
 from instances.reach import ssh_target
 from instances.remote.host import Host
 from instances.remote.ssh import SshTarget
-from instances.topology import known_in
+from instances.topology import known_in, neighbours_of
 
 
 def briefs_of(
@@ -39,6 +39,7 @@ def briefs_of(
     shared = _shared_machines(nodes)
     introduce = introduction_to(installation.group.environment)
     fellows = tuple(known_in(installation.group_id))
+    neighbours = neighbours_of(installation.group, fellows)
     return {
         node.pk: NodeBrief(
             node=node.pk,
@@ -56,6 +57,7 @@ def briefs_of(
             shares_machine=node.machine_id in shared,
             beside=_beside(node, nodes),
             fellows=fellows,
+            neighbours=neighbours,
             installation=installation.pk,
             introduce=introduce,
         )

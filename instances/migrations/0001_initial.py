@@ -498,6 +498,10 @@ class Migration(migrations.Migration):
                 ),
                 ("hosts", models.JSONField(default=list)),
                 ("ports", models.JSONField(default=list)),
+                (
+                    "member",
+                    models.CharField(blank=True, db_index=True, default="", max_length=64),
+                ),
                 ("seen", models.JSONField(blank=True, default=dict)),
                 ("seen_at", models.DateTimeField(blank=True, null=True)),
             ],

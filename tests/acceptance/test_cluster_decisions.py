@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from addons.encryption.cluster import Company, bus_directives, bus_line
+from addons.encryption.cluster import Company, bus_directives, bus_line, cluster_of
 from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
 from addons.encryption.history import History, history_of
 from addons.encryption.spec import EncryptionSpec
@@ -13,6 +13,7 @@ from instances.nodeconf.client_list import Place
 from instances.nodeconf.facts_parts import ListeningPort
 from instances.nodeconf.topology.seen import ClusterNode, ClusterSeen, Down, Role, Seen
 from instances.runtime import RuntimeFacts
+from instances.topology import Neighbour
 from tests.acceptance.test_decisions import session
 
 ON, OFF = EncryptionSpec(tls_cluster="on"), EncryptionSpec()
@@ -58,12 +59,13 @@ def company(*, without: str = "", more: str = "") -> Company:
 def crossing(
     there: NodeSession,
     among: Company | None = None,
-    spec: EncryptionSpec = ON,
+    spec: EncryptionSpec | None = ON,
     *,
+    former: EncryptionSpec | None = None,
     live: bool = True,
 ) -> list[str]:
     among = among or company()
-    found = list(crossing_obstacles(there, among, history_of(there), None, spec, live=live))
+    found = list(crossing_obstacles(there, among, history_of(there), former, spec, live=live))
     assert all(reason.next_step for reason in found)
     return [reason.code for reason in found]
 
@@ -101,6 +103,49 @@ def test_a_cluster_that_is_not_well_stays_as_it_is(there: NodeSession, reason: s
 
 def test_a_member_of_the_cluster_outside_the_group_would_be_cut_off() -> None:
     assert crossing(node(), company(without="3")) == ["ClusterStrangers"]
+
+
+def known(there: NodeSession, **neighbours: Neighbour) -> NodeSession:
+    """The node, with some of its cluster managed in other groups, by their ids."""
+    there.brief.neighbours = {number.strip("_"): each for number, each in neighbours.items()}
+    return there
+
+
+def test_a_member_that_is_managed_elsewhere_is_named() -> None:
+    beside = known(node(), _3=Neighbour("node-3", "others", ""))
+    assert crossing(beside, company(without="3")) == ["ClusterOtherGroup"]
+    away = known(node(), _3=Neighbour("node-3", "cache", "eu"))
+    history = history_of(away)
+    (reason,) = crossing_obstacles(away, company(without="3"), history, None, ON, live=True)
+    assert reason.code == "ClusterElsewhere"
+    assert "node-3 (eu / cache) is of its cluster in another environment" in reason.message
+
+
+def over_tls(**config: str) -> NodeSession:
+    """A node that the add-on has led to TLS."""
+    there = node(config={"tls-cluster": "yes"} | config)
+    there.brief.baseline = {"runtime": {"values": {"tls-cluster": "no"}}}
+    return there
+
+
+def test_settings_that_leave_the_bus_alone_need_no_more_than_the_own_nodes() -> None:
+    among = company(without="3")
+    harder = replace(ON, tls_minimum="1.3")
+    assert crossing(over_tls(), among, harder, former=ON) == []
+    # Somebody has set it back: the others know it over TLS, and get it back so.
+    assert crossing(over_tls(**{"tls-cluster": "no"}), among, former=ON) == []
+    assert crossing(over_tls(), among, OFF, former=ON) == ["ClusterStrangers"]
+    assert crossing(over_tls(), among, None, former=ON) == ["ClusterStrangers"]
+    went_back = over_tls(**{"tls-cluster": "no"})
+    assert crossing(went_back, among, former=OFF) == ["ClusterStrangers"]
+
+
+def test_a_node_that_has_met_nobody_yet_has_nobody_to_lose() -> None:
+    alone = node(member("1"), ok=False)
+    fellow = ClusterSeen("2", ok=False, assigned=0, nodes=(member("2"),))
+    assert crossing(alone, Company({"1": cluster_of(alone), "2": fellow})) == []
+    # One that is to join a cluster does not stand in its way either.
+    assert crossing(node(), Company({**company().met, "4": fellow})) == []
 
 
 def test_a_group_of_two_clusters_is_not_one() -> None:

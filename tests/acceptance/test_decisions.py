@@ -84,6 +84,7 @@ def session(
             baseline={},
             begun={},
             fellows=tuple(fellows),
+            neighbours={},
         ),
         facts=replace(found, server=changed),
         server=changed,

@@ -132,8 +132,10 @@ class Sentinels(Replication):
             assert link == "up"
 
     def follower(self) -> "Follower":
-        """A client of the primary that asks the Sentinels where it is."""
-        return Follower(self)
+        """A client of the primary that asks the Sentinels where it is, and is connected."""
+        follower = Follower(self)
+        follower.set("place", "")
+        return follower
 
     @property
     def primary(self) -> str:
