@@ -8,6 +8,7 @@ from addons.engine.step import State
 from addons.pki.leaf import Issued
 from instances.errors import DomainError
 from instances.introduction import Introduction
+from instances.neighbours import Neighbour
 from instances.nodeconf.facts import NodeFacts, Program, ServerFacts
 from instances.nodeconf.topology.known import Known
 from instances.opening import open_server
@@ -18,7 +19,6 @@ from instances.remote.server import RedisClient
 from instances.remote.ssh import SshTarget
 from instances.runtime import RuntimeFacts, read_runtime
 from instances.secret import Secret
-from instances.topology import Neighbour
 
 WORKSPACES = "/var/lib/redoubt"
 

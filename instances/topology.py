@@ -1,7 +1,7 @@
 """What nodes say of the servers around them: stored, read, and compared within a group."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -62,12 +62,18 @@ def group_compare(*, group: int) -> None:
 def known_in(group: int) -> list[Known]:
     """Return the nodes of a group as others may speak of them, and what they said, in one query."""
     rows = Node.objects.filter(group=group).order_by("name")
-    fields = ("pk", "name", "client_addresses", "looked_at", "fault", "machine__address")
-    told = [f"topology__{name}" for name in ("hosts", "ports", "seen", "seen_at")]
-    return [_known(row) for row in rows.values(*fields, *told)]
+    return [known_of(row) for row in rows.values(*KNOWN)]
 
 
-def _known(row: Mapping[str, Any]) -> Known:
+KNOWN = (
+    *("pk", "name", "client_addresses", "looked_at", "fault", "machine__address"),
+    *(f"topology__{name}" for name in ("hosts", "ports", "seen", "seen_at")),
+)
+"""The columns that `known_of` reads."""
+
+
+def known_of(row: Mapping[str, Any]) -> Known:
+    """Return a node as others may speak of it, from its row."""
     seen_at, looked_at = row["topology__seen_at"], row["looked_at"]
     late = bool(looked_at) and (seen_at is None or seen_at < looked_at)
     hosts: Iterable[str] = (
@@ -84,43 +90,6 @@ def _known(row: Mapping[str, Any]) -> Known:
         seen_at=seen_at,
         silent=str(row["fault"].get("message", "")) if late else "",
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A node of another group that is in the same cluster.
-
-    Args:
-        environment: Its name; empty where it is the environment of the group itself.
-    """
-
-    name: str
-    group: str
-    environment: str
-
-    def __str__(self) -> str:
-        place = f"{self.environment} / {self.group}" if self.environment else self.group
-        return f"{self.name} ({place})"
-
-
-def neighbours_of(group: NodeGroup, known: Iterable[Known]) -> dict[str, Neighbour]:
-    """Return the nodes of other groups that are in a cluster with some, by their ids in it.
-
-    Args:
-        group: Whose nodes are left out.
-        known: Its nodes, with what they last said.
-    """
-    clusters = [each.seen.cluster for each in known if each.seen and each.seen.cluster]
-    met = {node.id for cluster in clusters for node in cluster.nodes}
-    if not met:
-        return {}
-    rows = Node.objects.filter(topology__member__in=met).exclude(group=group).order_by("name")
-    own = group.environment.name
-    fields = ("topology__member", "name", "group__name", "group__environment__name")
-    return {
-        number: Neighbour(name, place, environment if environment != own else "")
-        for number, name, place, environment in rows.values_list(*fields)
-    }
 
 
 def looked_at_since(group: NodeGroup, moment: datetime) -> bool:

@@ -154,7 +154,7 @@ def _cut_off(node: NodeSession, outside: Sequence[ClusterNode]) -> Iterator[Reas
             "Add every node of the cluster to the group.",
         )
     known = [neighbours[each.id] for each in outside if each.id in neighbours]
-    beside = [str(each) for each in known if not each.environment]
+    beside = [str(each) for each in known if each.beside]
     if beside:
         yield Reason(
             "ClusterOtherGroup",
@@ -162,7 +162,7 @@ def _cut_off(node: NodeSession, outside: Sequence[ClusterNode]) -> Iterator[Reas
             "all nodes of a cluster change at one moment, in one run.",
             "Move them into this group: “Move” on the node's page, or manage.py node move.",
         )
-    elsewhere = [str(each) for each in known if each.environment]
+    elsewhere = [str(each) for each in known if not each.beside]
     if elsewhere:
         yield Reason(
             "ClusterElsewhere",

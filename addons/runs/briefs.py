@@ -13,11 +13,12 @@ from addons.session import NodeBrief
 from instances.errors import DomainError
 from instances.introduction import introduction_to
 from instances.models import Node
+from instances.neighbours import cluster_neighbours
 from instances.nodeconf.facts import NodeFacts, facts_command, parse_facts, program_from_json
 from instances.reach import ssh_target
 from instances.remote.host import Host
 from instances.remote.ssh import SshTarget
-from instances.topology import known_in, neighbours_of
+from instances.topology import known_in
 
 
 def briefs_of(
@@ -39,7 +40,7 @@ def briefs_of(
     shared = _shared_machines(nodes)
     introduce = introduction_to(installation.group.environment)
     fellows = tuple(known_in(installation.group_id))
-    neighbours = neighbours_of(installation.group, fellows)
+    neighbours = cluster_neighbours(installation.group, fellows)
     return {
         node.pk: NodeBrief(
             node=node.pk,

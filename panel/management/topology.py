@@ -47,11 +47,12 @@ def _moment(at: datetime | None) -> str | None:
 
 
 def _member(each: MemberShown) -> dict[str, Any]:
-    member, link = each.member, each.member.link
+    member, link, home = each.member, each.member.link, each.home
     told = {
         "key": member.key,
         "name": member.name,
-        "managed": each.ours,
+        "managed": each.managed,
+        "elsewhere": {"environment": home.environment, "group": home.group} if home else None,
         "address": member.place,
         "role": member.role or None,
         "state": each.state.word,
@@ -91,6 +92,10 @@ def print_topology(console: Console, page: TopologyPage, now: datetime) -> None:
     if page.by_key:
         columns = ("SERVER", "ADDRESS", "ROLE", "FOLLOWS", "LINK", "ENCRYPTED", "SLOTS", "STATE")
         console.print(table(*columns, rows=[_row(each) for each in page.by_key.values()]))
+    for home in page.homes:
+        console.print(
+            f"Servers of {escape(home.environment)} / {escape(home.group)} are among them."
+        )
     if page.strangers:
         noun = "server is" if page.strangers == 1 else "servers are"
         console.print(f"{page.strangers} {noun} seen that nobody manages here.")

@@ -172,7 +172,7 @@ class _Sheet:
             y=self._y,
             width=WIDTH - x - 1,
             height=height,
-            classes=" ".join(words if shown.ours else [*words, "stranger"]),
+            classes=" ".join(words if shown.managed else [*words, "stranger"]),
             name=_cut(member.name, _LETTERS - 3 * depth),
             role=shown.role,
             state=shown.state.word if shown.state.kind != OK else "",
@@ -199,6 +199,8 @@ def _texts(shown: MemberShown) -> Iterator[tuple[str, str]]:
     member = shown.member
     where = f"{shown.role}  {member.place}" if member.place != member.name else shown.role
     yield where, "where"
+    if shown.home:
+        yield f"in {shown.home.place}", "where"
     if shown.slots:
         yield f"slots {shown.slots}", "where"
     if shown.link:

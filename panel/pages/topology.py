@@ -10,6 +10,7 @@ from django.template.defaultfilters import filesizeformat
 from addons.encryption.bus_renewed import bus_is_renewed
 from addons.health import counts_since
 from instances.models import Node, NodeGroup
+from instances.neighbours import Neighbour, known_around
 from instances.nodeconf.topology.cluster import SLOTS
 from instances.nodeconf.topology.disagreeing import disagreements
 from instances.nodeconf.topology.encrypted import Encrypted, Wire
@@ -77,7 +78,8 @@ class MemberShown:
     """A server, in words.
 
     Args:
-        elsewhere: The node of another group that is on the same machine; None for none.
+        home: Where it is at home, where that is another group; None for this one, or nowhere.
+        elsewhere: The node that is on the machine of one that is not managed; None for none.
         slots: The cluster's slots that it serves; empty for none.
         watches: What a Sentinel watches.
     """
@@ -86,13 +88,14 @@ class MemberShown:
     state: Shown
     role: str
     link: LinkShown | None = None
+    home: Neighbour | None = None
     elsewhere: Node | None = None
     slots: str = ""
     watches: Sequence[WatchShown] = ()
 
     @property
-    def ours(self) -> bool:
-        """Whether it is a node of this group."""
+    def managed(self) -> bool:
+        """Whether it is a node of this group, or of another one."""
         return self.member.node is not None
 
 
@@ -120,6 +123,7 @@ class TopologyPage:
         cut: Pairs of names between which the bus has no link.
         addable: Addresses of servers that are not managed here, nor anywhere.
         strangers: How many servers are not managed here.
+        neighbours: How many are managed in other groups; ``homes`` has one of each of those groups.
     """
 
     kind: Kind
@@ -135,16 +139,20 @@ class TopologyPage:
     cut: Sequence[tuple[str, str]] = ()
     addable: Sequence[str] = ()
     strangers: int = 0
+    neighbours: int = 0
+    homes: Sequence[Neighbour] = ()
     stale: bool = False
     by_key: Mapping[str, MemberShown] = field(default_factory=dict)
 
 
 def topology_page(group: NodeGroup, now: datetime) -> TopologyPage:
-    """Collect it, in three queries."""
-    known = known_in(group.pk)
-    topology = topology_of(known, renewed=bus_is_renewed(group))
+    """Collect it, in a few queries."""
+    own = known_in(group.pk)
+    known, homes = known_around(group, own)
+    groups = {group.pk, *(each.group_key for each in homes.values())}
+    topology = topology_of(known, renewed=bus_is_renewed(groups))
     elsewhere = _elsewhere(topology.strangers)
-    shown = [_member(each, topology, elsewhere) for each in _sorted(topology)]
+    shown = [_member(each, topology, homes, elsewhere) for each in _sorted(topology)]
     guards = [_guard(each, topology) for each in topology.guards]
     bus = _wire(topology.bus.encrypted) if topology.bus else None
     stale = topology.oldest is not None and topology.oldest <= counts_since(now)
@@ -154,14 +162,16 @@ def topology_page(group: NodeGroup, now: datetime) -> TopologyPage:
         says=says(topology),
         shown=_worst(shown, guards, topology, stale=stale),
         topology=topology,
-        disagreements=disagreements(known),
+        disagreements=disagreements(own),
         members=shown[:MOST],
         more=len(shown[MOST:]),
         guards=guards,
         bus=bus,
         cut=[(_name(topology, a), _name(topology, b)) for a, b in _cut(topology.bus)],
         addable=addable(topology.strangers, elsewhere, known),
-        strangers=sum(not each.ours for each in shown),
+        strangers=sum(not each.managed for each in shown),
+        neighbours=len(homes),
+        homes=list({each.group_key: each for each in homes.values()}.values()),
         stale=stale,
         by_key={each.member.key: each for each in shown},
     )
@@ -169,7 +179,7 @@ def topology_page(group: NodeGroup, now: datetime) -> TopologyPage:
 
 def strangers_to_add(group: NodeGroup) -> list[str]:
     """Return the addresses of servers that belong to a group and that nobody has registered."""
-    known = known_in(group.pk)
+    known, _ = known_around(group, known_in(group.pk))
     found = topology_of(known).strangers
     return addable(found, _elsewhere(found), known)
 
@@ -220,7 +230,12 @@ def _name(topology: Topology, key: str) -> str:
     return next((each.name for each in topology.members if each.key == key), key.removeprefix("@"))
 
 
-def _member(each: Member, topology: Topology, elsewhere: Mapping[str, Node]) -> MemberShown:
+def _member(
+    each: Member,
+    topology: Topology,
+    homes: Mapping[int, Neighbour],
+    elsewhere: Mapping[str, Node],
+) -> MemberShown:
     host = each.place.rpartition(":")[0].strip("[]") or each.place
     other = elsewhere.get(host) if each.node is None else None
     return MemberShown(
@@ -229,6 +244,7 @@ def _member(each: Member, topology: Topology, elsewhere: Mapping[str, Node]) -> 
         role=_ROLES[each.role],
         watches=[_watch(x, each) for x in topology.guards if each.key in x.sentinels],
         link=_link(each.link, topology) if each.link else None,
+        home=homes.get(each.node or 0),
         elsewhere=other,
         slots=slots_shown(each),
     )

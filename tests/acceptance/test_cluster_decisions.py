@@ -9,11 +9,11 @@ from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacl
 from addons.encryption.history import History, history_of
 from addons.encryption.spec import EncryptionSpec
 from addons.session import NodeSession
+from instances.neighbours import Neighbour
 from instances.nodeconf.client_list import Place
 from instances.nodeconf.facts_parts import ListeningPort
 from instances.nodeconf.topology.seen import ClusterNode, ClusterSeen, Down, Role, Seen
 from instances.runtime import RuntimeFacts
-from instances.topology import Neighbour
 from tests.acceptance.test_decisions import session
 
 ON, OFF = EncryptionSpec(tls_cluster="on"), EncryptionSpec()
@@ -112,9 +112,9 @@ def known(there: NodeSession, **neighbours: Neighbour) -> NodeSession:
 
 
 def test_a_member_that_is_managed_elsewhere_is_named() -> None:
-    beside = known(node(), _3=Neighbour("node-3", "others", ""))
+    beside = known(node(), _3=Neighbour(3, "node-3", 2, "others", "us", beside=True))
     assert crossing(beside, company(without="3")) == ["ClusterOtherGroup"]
-    away = known(node(), _3=Neighbour("node-3", "cache", "eu"))
+    away = known(node(), _3=Neighbour(3, "node-3", 2, "cache", "eu", beside=False))
     history = history_of(away)
     (reason,) = crossing_obstacles(away, company(without="3"), history, None, ON, live=True)
     assert reason.code == "ClusterElsewhere"

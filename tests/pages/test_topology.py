@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from instances.models import Node, NodeGroup
 from panel.pages.drawing import WIDTH
 from tests.pages.world import World
-from tests.topology.recorded import CLUSTER, REPLICATION, SENTINELS, VERSIONS, address
+from tests.topology.recorded import CLUSTER, REPLICATION, SENTINELS, VERSIONS, address, said
 
 PAGE = "/environments/shop/cache/topology/"
 ADD = "/environments/shop/cache/nodes/add-many/?from=topology"
@@ -70,10 +70,40 @@ def test_who_is_managed_in_another_group_is_named_there(signed_in: Client, world
     row.seen["following"]["primary"]["address"] = "queue-1.shop.example"
     row.seen["sentinels"] = []
     row.save()
-    world.group("shop", "queue", nodes=1)
+    queue = world.group("shop", "queue", nodes=1)
+    page = text_of(signed_in)
+    assert f'href="/nodes/{queue.nodes.get().pk}/">queue-1</a>' in page
+    assert 'in <a href="/environments/shop/queue/topology/">queue</a>' in page
+    assert "?from=topology" not in page
+    assert "seen that are not managed" not in page
+    # Once it is known to listen on another port, it is somebody else on its machine.
+    world.tells(queue.nodes.get(), said("redis-7.0", "plain", 7003))
     page = text_of(signed_in)
     assert "on the machine of" in page
     assert "?from=topology" not in page
+
+
+def test_a_cluster_over_two_environments_is_seen_whole_from_each(
+    signed_in: Client, world: World
+) -> None:
+    here, there = (world.group(name, "cache", nodes=3) for name in ("shop", "abroad"))
+    world.told(here, "redis-7.0", "tls", CLUSTER[:3])
+    world.told(there, "redis-7.0", "tls", CLUSTER[3:])
+    for group, other in ((here, "abroad"), (there, "shop")):
+        page = text_of(signed_in, f"/environments/{group.environment}/cache/topology/")
+        assert "3 primaries, 3 replicas, 16384 of 16384 slots assigned" in page
+        assert f'3 of them are managed in <a href="/environments/{other}/cache/topology/">' in page
+        assert page.count(f"in {other} / cache</text>") == 3
+        assert "not managed here" not in page
+    # Those of the other group have the same names, so they are called by their place, too.
+    assert "cache-1 (shop / cache)" in page
+    assert "may still be in plaintext" in page
+    for group in (here, there):
+        assert "may still be in plaintext" in text_of(signed_in)
+        installation = world.installed(group)
+        installation.spec |= {"tls_cluster": "on"}
+        installation.save()
+    assert "may still be in plaintext" not in text_of(signed_in)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -187,8 +217,8 @@ def test_thirty_nodes_cost_no_more_queries_than_two(signed_in: Client, world: Wo
     thirty(world)
     many = count()
     Node.objects.exclude(name__in=["cache-1", "cache-2"]).delete()
-    # Then somebody is missing, and is looked for in other groups.
-    assert count() == many + 1
+    # Then somebody is missing: first the servers, then their machines are looked for elsewhere.
+    assert count() == many + 2
 
 
 def test_all_nodes_are_looked_at_by_one_click(

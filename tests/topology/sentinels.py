@@ -151,7 +151,9 @@ class Sentinels(Replication):
             time.sleep(0.1)
             if self.primary != before and self._followed(self.primary):
                 return self.primary
-        raise AssertionError(f"nobody took over from {before}")
+        told = {name: self.info(name, "replication") for name in NAMES}
+        log = shell(self.stage.lab, SENTINELS[-1], f"tail -n 40 /var/log/{self.service}/*sentinel*")
+        raise AssertionError(f"nobody took over from {before}: {told}\n{log}")
 
     def fails_over(self) -> None:
         """Fail over, and see that who asks the Sentinels writes to the next primary, for all."""

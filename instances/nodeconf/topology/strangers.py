@@ -25,11 +25,13 @@ class Stranger:
     Args:
         place: Where it was met; port 0 where nobody tells it, as of a Sentinel that watches.
         down: Whether who tells finds it down.
+        number: The id that its cluster knows it by; empty for others.
     """
 
     place: Place
     met_as: As
     down: Down = Down.NO
+    number: str = ""
 
     def __str__(self) -> str:
         return str(self.place) if self.place.port else self.place.address
@@ -70,7 +72,7 @@ def _others(seen: Seen, register: Register, teller: Known | None) -> Iterator[tu
     if seen.cluster is not None:
         for node in seen.cluster.nodes:
             if node.id != seen.cluster.me:
-                yield node.id, Stranger(node.place, As.NODE, node.down)
+                yield node.id, Stranger(node.place, As.NODE, node.down, node.id)
     else:
         if seen.following is not None:
             yield "", Stranger(seen.following.primary, As.PRIMARY)
