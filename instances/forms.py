@@ -1,7 +1,8 @@
 """Forms about what exists. They only shape the input: the services judge it."""
 
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from django import forms
 
@@ -299,6 +300,18 @@ class NodeEditForm(ServerForm):
         if typed or self.cleaned_data["forget_password"]:
             changed["server_password"] = Secret(typed)
         return changed
+
+
+class NodeMoveForm(forms.Form):
+    """Into which group of its environment a node is to go."""
+
+    group = forms.ChoiceField(label="Node group")
+
+    def __init__(self, *args: Any, groups: Iterable[str], **kwargs: Any) -> None:
+        """Offer these groups, by name."""
+        super().__init__(*args, **kwargs)
+        choice = cast("forms.ChoiceField", self.fields["group"])
+        choice.choices = [(name, name) for name in groups]
 
 
 def node_stated(node: Node) -> dict[str, str]:

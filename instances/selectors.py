@@ -207,6 +207,12 @@ def node_numbered(pk: int) -> Node | None:
     )
 
 
+def groups_beside(group: NodeGroup) -> QuerySet[NodeGroup]:
+    """Return the other groups of a group's environment."""
+    others = NodeGroup.objects.filter(environment=group.environment_id).exclude(pk=group.pk)
+    return others.order_by("name")
+
+
 def node_has_password(node: Node) -> bool:
     """Say whether a password of the server is stored."""
     return Node.objects.filter(pk=node.pk).exclude(server_password="").exists()

@@ -171,6 +171,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("nodes/", fleet.nodes, name="nodes"),
     path("nodes/<int:pk>/", nodes.node, name="node"),
     path("nodes/<int:pk>/edit/", nodes.node_edit, name="node-edit"),
+    path("nodes/<int:pk>/move/", nodes.node_move, name="node-move"),
     path("nodes/<int:pk>/gone/", removal.node_gone, name="node-gone"),
     path("nodes/<int:pk>/remove/", removal.node_remove, name="node-remove"),
     path("nodes/<int:pk>/archive/", archive.node_archive, name="node-archive"),

@@ -7,11 +7,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from addons import moving
 from instances.errors import DomainError
-from instances.forms import NodeEditForm, NodeForm, node_stated
+from instances.forms import NodeEditForm, NodeForm, NodeMoveForm, node_stated
 from instances.looks import host_key_fingerprint
 from instances.models import Credential, Machine, Node, NodeGroup
-from instances.selectors import credentials_with_use, node_has_password, node_numbered
+from instances.selectors import (
+    credentials_with_use,
+    groups_beside,
+    node_has_password,
+    node_numbered,
+)
 from instances.services import (
     credential_create,
     machine_confirm_host_key,
@@ -101,6 +107,25 @@ def node_edit(request: HttpRequest, pk: int) -> HttpResponse:
             return look_asked(request, found)
     context = {"form": form, "node": _node_or_404(pk), "password": node_has_password(found)}
     return render(request, "nodes/edit.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def node_move(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask into which group of its environment a node is to go."""
+    found = _node_or_404(pk)
+    groups = {group.name: group for group in groups_beside(found.group)}
+    form = NodeMoveForm(request.POST or None, groups=groups)
+    if form.is_valid():
+        group = groups[form.cleaned_data["group"]]
+        try:
+            moving.node_move(actor=actor_of(request), node=found, group=group)
+        except DomainError as error:
+            refuse(form, error)
+        else:
+            messages.success(request, f"{found.name} is in {group.name} now.")
+            return redirect("node", found.pk)
+    context = {"form": form, "node": _node_or_404(pk), "groups": groups}
+    return render(request, "nodes/move.html", context)
 
 
 @require_safe

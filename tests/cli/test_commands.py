@@ -132,6 +132,15 @@ def test_an_environment_is_made_and_listed(call: Call) -> None:
     assert (event.source, event.actor) == ("terminal", None)
 
 
+def test_a_node_is_moved_into_another_group(call: Call, cache: NodeGroup) -> None:
+    queue = NodeGroup.objects.create(environment=cache.environment, name="queue")
+    said = call("node", "move", "shop", "cache", "redis-1", "queue")
+    assert (said.status, said.out) == (0, "redis-1 is in shop / queue now.\n")
+    assert queue.nodes.filter(name="redis-1").exists()
+    assert call("node", "move", "shop", "cache", "redis-1", "queue").status == 1
+    assert call("node", "move", "shop", "queue", "redis-1", "cellar").status == 1
+
+
 def test_an_environment_and_a_node_are_archived_unless_something_is_on(
     call: Call, cache: NodeGroup
 ) -> None:

@@ -423,6 +423,7 @@ class World:
             "group archive": "/environments/shop/cache/archive/",
             "node archive": f"/nodes/{first.pk}/archive/",
             "node gone": f"/nodes/{first.pk}/gone/",
+            "node move": f"/nodes/{first.pk}/move/",
             "archive": "/archive/",
             "archive nothing": "/archive/?q=nowhere",
             "archived environment": f"/archive/environment/{old.environment_id}/",

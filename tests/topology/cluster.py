@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import redis
@@ -48,10 +48,17 @@ class Cluster:
             SPECS[name] = NodeSpec(name=name, password=self.password, **KINDS[kind])
         stage.hosts.update({node.name: node for node in stage.lab.up([SPECS[n] for n in NAMES])})
         at_once(self._enable, NAMES)
-        places = " ".join(f"{stage.address(name)}:{PORT}" for name in NAMES)
-        self.cli(NAMES[0], f"--cluster create {places} --cluster-replicas 1 --cluster-yes")
+        self._join()
+
+    def _join(self) -> None:
+        self.created(NAMES, replicas=1)
         self.wait_until_whole()
-        stage.register(*NAMES)
+        self.stage.register(*NAMES)
+
+    def created(self, names: Sequence[str], *, replicas: int) -> None:
+        """Have redis-cli make a cluster of these nodes."""
+        places = " ".join(f"{self.stage.address(name)}:{PORT}" for name in names)
+        self.cli(names[0], f"--cluster create {places} --cluster-replicas {replicas} --cluster-yes")
 
     def _enable(self, name: str) -> None:
         lines = f"cluster-enabled yes\\ncluster-node-timeout {NODE_TIMEOUT_MS}"

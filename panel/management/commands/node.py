@@ -1,4 +1,4 @@
-"""``manage.py node add|list|refresh|topology|archive``."""
+"""``manage.py node add|list|refresh|topology|move|archive``."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from addons.archiving import place_archive
+from addons.moving import node_move
 from instances.errors import Invalid, NotFound
 from instances.models import Node, NodeGroup
 from instances.reason import Reason
@@ -48,10 +49,10 @@ _NOT_LOOKED_AT = {
 class Command(NounCommand):
     """Nodes: the Redis and Valkey servers."""
 
-    help = "Register nodes, list them, see who follows whom, look again, and archive them."
+    help = "Register nodes, list them, see who follows whom, look again, move and archive them."
 
     def add_verbs(self, verbs: Verbs) -> None:
-        """Declare add, list, refresh, topology and archive."""
+        """Declare add, list, refresh, topology, move and archive."""
         _add_arguments(verbs.add("add", self._add, "register a server and look at it"))
         listed = verbs.add("list", self._list, "list nodes as they were last seen")
         listed.add_argument("environment", nargs="?")
@@ -67,6 +68,11 @@ class Command(NounCommand):
         topology.add_argument("environment")
         topology.add_argument("group")
         topology.add_argument("--json", action="store_true")
+        move = verbs.add("move", self._move, "put one into another group of its environment")
+        move.add_argument("environment")
+        move.add_argument("group")
+        move.add_argument("name")
+        move.add_argument("to", help="the other group")
         archive = verbs.add("archive", self._archive, "take one out of every list, keep its record")
         archive.add_argument("environment")
         archive.add_argument("group")
@@ -141,6 +147,12 @@ class Command(NounCommand):
         else:
             print_topology(self.console, page, now)
         return OK if all_well(page) else FAILED
+
+    def _move(self, options: Namespace) -> None:
+        group = group_named(options.environment, options.to)
+        for node in _nodes_asked_for(options):
+            node_move(actor=terminal_actor(), node=node, group=group)
+            self.stdout.write(f"{node} is in {group} now.")
 
     def _archive(self, options: Namespace) -> None:
         for node in _nodes_asked_for(options):
