@@ -71,7 +71,8 @@ test-long: setup images ## Run the long matrices: interruptions measured ten tim
 	@$(PYTEST) -m "long and not topology"
 
 test-topologies: setup images ## Lead whole topologies to TLS and back, on every version
-	@$(PYTEST) -m topology
+	@# Two at a time: pauses are measured, and more would measure each other.
+	@$(PYTEST) -n 2 --dist worksteal -m topology
 
 test-scale: setup ## Hold pages of ten thousand nodes to the time of a hundred, on both databases
 	@$(PYTEST) -m scale

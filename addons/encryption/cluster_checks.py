@@ -1,6 +1,5 @@
-"""A cluster: what stands in the way of changing how its nodes speak, and the proof afterwards."""
+"""A cluster: what stands in the way of changing how its nodes speak."""
 
-import time
 from collections.abc import Iterator, Sequence
 from ipaddress import ip_address, ip_network
 
@@ -17,21 +16,14 @@ from addons.encryption.cluster import (
     turns,
 )
 from addons.encryption.history import History
-from addons.encryption.issuer import Issuer
 from addons.encryption.spec import EncryptionSpec
-from addons.encryption.steps.link import wait_for_link
-from addons.engine.step import StepFailed
 from addons.session import NodeSession
 from instances.nodeconf.topology.seen import ClusterNode, ClusterSeen, Down
 from instances.reason import Reason
-from instances.remote.server import open_redis
-from instances.remote.tls_stream import TlsClient
 
 SHORTEST_TIMEOUT_MS = 2000
 """A node's links are made anew within some 0.7 s; who is silent for longer is taken for dead."""
 _ANNOUNCED = ("cluster-announce-port", "cluster-announce-tls-port", "cluster-announce-bus-port")
-_WAIT_SECONDS = 20.0
-_POLL_SECONDS = 0.1
 
 
 def setting_obstacles(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reason]:
@@ -65,6 +57,22 @@ def setting_obstacles(node: NodeSession, spec: EncryptionSpec) -> Iterator[Reaso
             f"{node.name}: with tls_cluster=off {node.server.version_text} redirects TLS clients, "
             "too, to the plain port.",
             "Choose tls_cluster=on, from the start; or upgrade to Redis 7.2 or later, or Valkey.",
+        )
+
+
+def redirect_warnings(
+    node: NodeSession, spec: EncryptionSpec, history: History
+) -> Iterator[Reason]:
+    """Yield whose clients could not follow a redirection to a plain port that is closed."""
+    if not spec.tls_only or node.runtime.config.get("port") != str(history.plain_port):
+        return
+    there = sorted({each.place for each in node.brief.neighbours.values()})
+    if in_cluster(node.runtime) and there:
+        yield Reason(
+            "ClusterPlainClients",
+            f"{node.name}: its cluster has nodes in {', '.join(there)}, too. Their clients in "
+            "plaintext are redirected to it, and cannot follow once its plain port is closed.",
+            "Move these clients to TLS first.",
         )
 
 
@@ -234,83 +242,3 @@ def _shut_out(
                 "port is open to, so it could not replicate.",
                 "Add the nodes' own network to “Open to”.",
             )
-
-
-def cluster_proof(
-    node: NodeSession, issuer: Issuer, served: EncryptionSpec | None, company: Company
-) -> list[str]:
-    """Return what proves that the cluster is whole, and that everybody is shown the right door.
-
-    Args:
-        node: One of its nodes.
-        issuer: Of the certificates.
-        served: The settings in force; None where TLS is off.
-        company: Those whom the settings are for: the cluster's other nodes may have others.
-
-    Raises:
-        StepFailed: It is not.
-    """
-    # Before 7.2 it takes half the node timeout until all have heard of a node's ports.
-    patience = _WAIT_SECONDS + int(node.runtime.config.get("cluster-node-timeout") or 0) / 1000
-    deadline = time.monotonic() + patience
-    while why := _missing(node, issuer, served, company):
-        if time.monotonic() > deadline:
-            raise StepFailed(
-                Reason(
-                    "ClusterNotWhole",
-                    f"{node.name}: {why}.",
-                    "CLUSTER INFO and CLUSTER NODES there say more, and so do the servers' logs.",
-                )
-            )
-        time.sleep(_POLL_SECONDS)
-    info, seen = node.runtime.info, cluster_of(node)
-    if seen is not None and alone(seen):
-        return ["it has met no other node of a cluster yet"]
-    if info.get("role") != "slave":
-        return ["the cluster is whole"]
-    place = f"{info.get('master_host')}:{info.get('master_port')}"
-    wait_for_link(node, place)
-    return [f"the cluster is whole, the replication link to {place} is up"]
-
-
-def _missing(
-    node: NodeSession, issuer: Issuer, served: EncryptionSpec | None, company: Company
-) -> str:
-    """Return what is not as it should be, by a fresh look; empty where all is."""
-    info = node.read_runtime().info
-    seen = cluster_of(node)
-    if seen is None or not (seen.ok or alone(seen)):
-        return "its cluster is not well (cluster_state is not ok)"
-    apart = [each for each in seen.nodes if not (each.linked or each.id == seen.me)]
-    if apart:
-        return f"it has no link to {apart[0].place}"
-    over_tls = served is not None and served.clusters_over_tls
-    port = node.runtime.config.get("tls-port" if over_tls else "port", "")
-    followed = info.get("master_port", port)
-    primary = next((each.primary for each in seen.nodes if each.id == seen.me), "")
-    if primary in company.met and followed != port:
-        return f"it follows its primary on port {followed}, not on {port}"
-    return _misdirected(node, issuer, served, company) if served else ""
-
-
-def _misdirected(
-    node: NodeSession, issuer: Issuer, served: EncryptionSpec, company: Company
-) -> str:
-    """Return where TLS clients would be sent wrongly; empty where they are not."""
-    name = node.brief.client_addresses[0]
-    client = open_redis(
-        node.host,
-        name,
-        served.tls_port,
-        username=node.brief.username or None,
-        password=node.brief.password or None,
-        tls=TlsClient(name, issuer.trusted, node.brief.introduce()),
-    )
-    try:
-        rows = client.execute("CLUSTER", "SLOTS")
-    finally:
-        client.close()
-    servers = [server for row in rows for server in row[2:]]
-    ports = {int(server[1]) for server in servers if server[2] in company.met}
-    wrong = ports - {served.tls_port}
-    return f"it sends TLS clients to port {min(wrong)}" if wrong else ""

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from addons.encryption.cluster import Company, crosses
-from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
+from addons.encryption.cluster_checks import (
+    crossing_obstacles,
+    redirect_warnings,
+    setting_obstacles,
+)
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.links import (
@@ -93,6 +97,7 @@ class InstallPlanner:
             known=(
                 *watch_warnings(session, self.spec, self.former),
                 *install_warnings(session, self.spec, wanted, history),
+                *redirect_warnings(session, self.spec, history),
             ),
             firewall=firewall,
             certificates=certificates,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from addons.encryption.adopt import observe
 from addons.encryption.cluster import Company, crosses
-from addons.encryption.cluster_checks import cluster_proof
+from addons.encryption.cluster_proof import cluster_proof
 from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.links import link_proof

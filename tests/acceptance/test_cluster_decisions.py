@@ -5,7 +5,11 @@ from dataclasses import replace
 import pytest
 
 from addons.encryption.cluster import Company, bus_directives, bus_line, cluster_of
-from addons.encryption.cluster_checks import crossing_obstacles, setting_obstacles
+from addons.encryption.cluster_checks import (
+    crossing_obstacles,
+    redirect_warnings,
+    setting_obstacles,
+)
 from addons.encryption.history import History, history_of
 from addons.encryption.spec import EncryptionSpec
 from addons.session import NodeSession
@@ -119,6 +123,15 @@ def test_a_member_that_is_managed_elsewhere_is_named() -> None:
     (reason,) = crossing_obstacles(away, company(without="3"), history, None, ON, live=True)
     assert reason.code == "ClusterElsewhere"
     assert "node-3 (eu / cache) is of its cluster in another environment" in reason.message
+
+
+def test_clients_in_plaintext_that_another_environment_has_are_thought_of() -> None:
+    away = known(node(), _3=Neighbour(3, "node-3", 2, "cache", "eu", beside=False))
+    alone = replace(ON, plaintext="off")
+    (warning,) = redirect_warnings(away, alone, PLAIN)
+    assert (warning.code, "eu / cache" in warning.message) == ("ClusterPlainClients", True)
+    assert list(redirect_warnings(away, ON, PLAIN)) == []
+    assert list(redirect_warnings(known(node()), alone, PLAIN)) == []
 
 
 def over_tls(**config: str) -> NodeSession:
