@@ -147,7 +147,10 @@ class Sentinels(Replication):
         """Have the Sentinels choose another primary; return it once its replicas follow."""
         before = self.primary
         self.ask(SENTINELS[0], "SENTINEL", "FAILOVER", MASTER)
-        for _ in range(300):
+        # A former primary is told whom to follow after eight calm seconds (redis 7.0
+        # src/sentinel.c, SENTINEL_PUBLISH_PERIOD * 4), which a busy machine makes many more.
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
             time.sleep(0.1)
             if self.primary != before and self._followed(self.primary):
                 return self.primary
