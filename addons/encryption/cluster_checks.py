@@ -168,7 +168,7 @@ def _cut_off(node: NodeSession, outside: Sequence[ClusterNode]) -> Iterator[Reas
             "ClusterOtherGroup",
             f"{node.name}: {_are(beside)} of its cluster in another group, and would be cut off: "
             "all nodes of a cluster change at one moment, in one run.",
-            "Move them into this group: “Move” on the node's page, or manage.py node move.",
+            "Move them into this group: “Edit” on a node's page, or manage.py node move.",
         )
     elsewhere = [str(each) for each in known if not each.beside]
     if elsewhere:

@@ -173,7 +173,7 @@ class _Sheet:
             width=WIDTH - x - 1,
             height=height,
             classes=" ".join(words if shown.managed else [*words, "stranger"]),
-            name=_cut(member.name, _LETTERS - 3 * depth),
+            name=_cut(shown.called, _LETTERS - 3 * depth),
             role=shown.role,
             state=shown.state.word if shown.state.kind != OK else "",
             lines=[

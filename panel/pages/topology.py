@@ -94,6 +94,11 @@ class MemberShown:
     watches: Sequence[WatchShown] = ()
 
     @property
+    def called(self) -> str:
+        """Its name, where its group stands beside it."""
+        return self.home.name if self.home else self.member.name
+
+    @property
     def managed(self) -> bool:
         """Whether it is a node of this group, or of another one."""
         return self.member.node is not None

@@ -417,3 +417,18 @@ def test_settings_of_an_installed_add_on_are_changed_not_installed(
     run = Run.objects.get()
     assert (run.action, run.spec["plaintext"]) == ("configure", "off")
     assert run.spec["sans"] == ["db.example.org"]
+
+
+def test_a_refusal_for_its_cluster_s_sake_leads_to_the_cluster(
+    signed_in: Client, world: World
+) -> None:
+    failure = {
+        "reason": "ClusterElsewhere",
+        "message": "cache-1: cache-1 (abroad / cache) is of its cluster in another environment.",
+        "next_step": "Take these or those out of the cluster first.",
+        "node": "cache-1",
+        "step": "plan",
+    }
+    run = world.run(world.group("shop", "cache"), Run.State.REFUSED, failure=failure)
+    page = signed_in.get(run.get_absolute_url()).content.decode()
+    assert 'href="/environments/shop/cache/topology/">The cluster, with all its nodes' in page

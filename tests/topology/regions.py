@@ -13,10 +13,7 @@ ABROAD = "abroad"
 
 
 class Regions(Cluster):
-    """Three primaries here, and abroad three nodes that have met nobody yet.
-
-    Both environments issue from one authority, once `share` was called.
-    """
+    """Three primaries here, registered, and three nodes that have met nobody yet."""
 
     def __init__(self, stage: Stage, kind: str) -> None:
         self.abroad = Panel(environment_create(actor=ANNA, name=ABROAD))
@@ -25,12 +22,16 @@ class Regions(Cluster):
     def _join(self) -> None:
         self.created(PRIMARIES, replicas=0)
         self.stage.register(*PRIMARIES)
+
+    def known_to(self, panel: Panel) -> None:
+        """Register those who have met nobody yet."""
         for name in REPLICAS:
-            node = self.abroad.register(self.stage.hosts[name], group="fleet")
+            node = panel.register(self.stage.hosts[name], group="fleet")
             assert not node.fault, f"{name}: {node.fault}"
 
     def share(self) -> None:
-        """Have the servers abroad get certificates of the same authority."""
+        """Register the servers abroad; they get certificates of the same authority."""
+        self.known_to(self.abroad)
         here = self.stage.panel.environment
         authority_share(actor=ANNA, environment=self.abroad.environment, owner=here)
 

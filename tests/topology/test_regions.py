@@ -65,6 +65,22 @@ def test_two_environments_form_one_cluster_over_tls_and_each_is_led_by_itself(
     assert stage.trace(before) == {}
 
 
+def test_nodes_that_come_later_get_tls_first_and_join_over_it(stage: Stage) -> None:
+    cluster = Regions(stage, "7.0")
+    before = stage.photographs(*NAMES)
+    stage.panel.install(HERE, tls_cluster="on")
+    cluster.known_to(stage.panel)
+    told = cluster.configured()
+    assert sum("it has met no other node of a cluster yet" in text for text in told) == 3
+    cluster.meet()
+    assert cluster.followed == {TLS_PORT}
+    assert unchanged(stage.panel.run(HERE, "configure", {}))
+    nobody_reads_along(cluster)
+    stage.panel.uninstall(HERE)
+    assert cluster.followed == {PORT}
+    assert stage.trace(before) == {}
+
+
 def each_sees_the_whole() -> None:
     for group in NodeGroup.objects.filter(name="fleet"):
         page = topology_page(group, timezone.now())
