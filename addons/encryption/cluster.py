@@ -89,6 +89,21 @@ def crosses(runtime: RuntimeFacts, *specs: EncryptionSpec | None) -> bool:
     return in_cluster(runtime) and any(spec and spec.clusters_over_tls for spec in specs)
 
 
+def stays(former: EncryptionSpec | None, after: EncryptionSpec | None) -> bool:
+    """Say whether a cluster's nodes go on speaking to each other as they do, on the same ports.
+
+    Then they can change one by one, too.
+
+    Args:
+        former: The settings in force; None where the add-on is not on.
+        after: The settings to come; None for an uninstall.
+    """
+    ways = {
+        (spec.clusters_over_tls, spec.tls_only, spec.tls_port) for spec in (former, after) if spec
+    }
+    return former is not None and after is not None and len(ways) == 1
+
+
 def redirects_by_transport(server: ServerFacts) -> bool:
     """Say whether the server names the port to a client that is of the client's own kind."""
     return server.product == "valkey" or server.version >= BY_CLIENTS_TRANSPORT

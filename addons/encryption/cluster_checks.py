@@ -12,6 +12,7 @@ from addons.encryption.cluster import (
     crosses,
     in_cluster,
     redirects_by_transport,
+    stays,
     tells_links,
     turns,
 )
@@ -95,7 +96,7 @@ def crossing_obstacles(
         after: The settings to come; None for an uninstall.
         live: Whether the running server can take the change.
     """
-    if not crosses(node.runtime, former, after):
+    if not crosses(node.runtime, former, after) or (not live and stays(former, after)):
         return
     if not live:
         yield Reason(
@@ -104,15 +105,10 @@ def crossing_obstacles(
             "change at one moment.",
             "Choose apply=live, and let the panel's user use CONFIG.",
         )
+    yield from cluster_ills(node)
     seen = cluster_of(node)
     if seen is None:
-        yield Reason(
-            "ClusterSilent",
-            f"{node.name}: it does not say who its cluster's nodes are.",
-            "Let the panel's user run CLUSTER NODES and CLUSTER INFO.",
-        )
         return
-    yield from _ill(node, seen)
     yield from _apart(node, seen, company)
     if turns(node, history, former, after):
         yield from _cut_off(node, [each for each in seen.nodes if each.id not in company.met])
@@ -127,7 +123,16 @@ def crossing_obstacles(
     yield from _shut_out(node, seen, former, after)
 
 
-def _ill(node: NodeSession, seen: ClusterSeen) -> Iterator[Reason]:
+def cluster_ills(node: NodeSession) -> Iterator[Reason]:
+    """Yield what is not well with a node's cluster, as it tells itself."""
+    seen = cluster_of(node)
+    if seen is None:
+        yield Reason(
+            "ClusterSilent",
+            f"{node.name}: it does not say who its cluster's nodes are.",
+            "Let the panel's user run CLUSTER NODES and CLUSTER INFO.",
+        )
+        return
     if not (seen.ok or alone(seen)):
         yield Reason(
             "ClusterDown",

@@ -68,7 +68,8 @@ def _missing(
     port = node.runtime.config.get("tls-port" if over_tls else "port", "")
     followed = info.get("master_port", port)
     primary = next((each.primary for each in seen.nodes if each.id == seen.me), "")
-    if primary in company.met and followed != port:
+    # Where CONFIG is refused, no port is known.
+    if port and primary in company.met and followed != port:
         return f"it follows its primary on port {followed}, not on {port}"
     return _misdirected(node, issuer, served, company) if served else ""
 

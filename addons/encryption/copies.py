@@ -1,6 +1,6 @@
 """What a restart would cost the copies of a server's data. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from addons.encryption.links import is_replica
 from addons.encryption.steps.runtime import LIVE_TLS
@@ -29,9 +29,20 @@ def copy_obstacles(node: NodeSession) -> Iterator[Reason]:
     # Before 6.2 a primary restarts too, and its backlog goes with it.
     if node.server.product != "valkey" and node.server.version < LIVE_TLS:
         return
-    backlog = int(info.get("repl_backlog_size", "0"))
-    written = float(info.get("instantaneous_input_kbps", "0")) * 1024 * _AWAY_SECONDS
-    if info.get("connected_slaves", "0") != "0" and written > backlog:
+    if info.get("connected_slaves", "0") != "0":
+        yield from short_backlog(node, info)
+
+
+def short_backlog(node: NodeSession, primary: Mapping[str, str]) -> Iterator[Reason]:
+    """Yield that a server's backlog would not last while another one restarts.
+
+    Args:
+        node: The primary then.
+        primary: INFO of who is it now, which tells how much is written.
+    """
+    backlog = int(node.runtime.info.get("repl_backlog_size", "0"))
+    written = float(primary.get("instantaneous_input_kbps", "0")) * 1024 * _AWAY_SECONDS
+    if written > backlog:
         wanted = 2 ** (int(2 * written) - 1).bit_length()
         yield Reason(
             "BacklogTooSmall",

@@ -1,6 +1,6 @@
 """Plans installs: which steps lead a node to its settings, in which order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,6 +10,7 @@ from addons.encryption.cluster_checks import (
     redirect_warnings,
     setting_obstacles,
 )
+from addons.encryption.handover import handover_obstacles, handover_warnings
 from addons.encryption.history import History, closed_outside, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.links import (
@@ -21,6 +22,7 @@ from addons.encryption.links import (
     watch_warnings,
 )
 from addons.encryption.obstacles import install_obstacles, install_warnings
+from addons.encryption.party import Party
 from addons.encryption.plan import AdoptionPlan, EncryptionPlan, Served
 from addons.encryption.sentinels import SentinelPlanner
 from addons.encryption.spec import EncryptionSpec
@@ -41,6 +43,7 @@ from addons.encryption.steps.configuration import (
     restore_directives,
 )
 from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.handover import Handover
 from addons.encryption.steps.leftover import LeftoverSessions
 from addons.encryption.steps.link import ReplicationLink
 from addons.encryption.steps.restart import Restart
@@ -48,6 +51,7 @@ from addons.encryption.steps.runtime import RunningServer
 from addons.encryption.wanted import Wanted
 from addons.engine.step import Plan, Step
 from addons.session import NodeSession
+from instances.reason import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +67,21 @@ class InstallPlanner:
     issuer: Issuer
     authority_id: int
     company: Company = field(default_factory=Company)
+    party: Party = field(default_factory=Party)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
         if self.spec.adopt == "yes" and _speaks_foreign_tls(session):
             port = int(session.runtime.config.get("tls-port") or session.server.tls_port)
             return AdoptionPlan((), (), port, self.issuer)
+        self.party.join(session)
         if session.server.sentinel:
             return SentinelPlanner(self.spec, self.former, self.issuer).plan(session)
         ours = bool(session.brief.baseline or session.brief.begun)
         history = history_of(session)
         self.company.join(session)
         wanted = wanted_on(session, own_directory(self.spec, session), history)
+        live = goes_live(session, wish=wanted.live)
         firewall = self._firewall(session, wanted)
         certificates = self._certificates(session, wanted)
         return EncryptionPlan(
@@ -85,16 +92,9 @@ class InstallPlanner:
                 *setting_obstacles(session, self.spec),
                 *link_obstacles(session, self.spec, self.former, self.issuer),
             ),
-            late=partial(
-                crossing_obstacles,
-                session,
-                self.company,
-                history,
-                self.former,
-                self.spec,
-                live=wanted.live,
-            ),
+            late=partial(self._late, session, history, live=wanted.live),
             known=(
+                *(() if wanted.live else handover_warnings(session)),
                 *watch_warnings(session, self.spec, self.former),
                 *install_warnings(session, self.spec, wanted, history),
                 *redirect_warnings(session, self.spec, history),
@@ -106,10 +106,17 @@ class InstallPlanner:
             after=Served(self.spec, wanted.layout, wanted.loopback_only, history.plain_port),
             tls_port=self.spec.tls_port,
             plain_port=history.plain_port,
-            rank=rank(session, self.former, self.spec),
-            family=family(session),
             company=self.company,
+            ranked=partial(rank, session, self.former, self.spec, live=live),
+            family=partial(family, session),
+            party=self.party,
         )
+
+    def _late(self, session: NodeSession, history: History, *, live: bool) -> Iterator[Reason]:
+        specs = (self.former, self.spec)
+        yield from crossing_obstacles(session, self.company, history, *specs, live=live)
+        if not live:
+            yield from handover_obstacles(session, self.party)
 
     @staticmethod
     def _firewall(session: NodeSession, wanted: Wanted) -> FirewallRules:
@@ -162,9 +169,12 @@ class InstallPlanner:
             wanted.directives,
             tls_port=self.spec.tls_port,
             plain_port=history.plain_port,
+            party=self.party,
             certificates=certificates,
         )
-        return (certificates, *early, configuration, restart, *late, *moved)
+        # Before the file is edited: a Sentinel that fails over has it written anew.
+        handover = Handover(restart, self.party)
+        return (certificates, *early, handover, configuration, restart, *late, *moved)
 
     def _running(
         self,

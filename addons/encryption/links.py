@@ -29,9 +29,13 @@ def is_replica(node: NodeSession) -> bool:
 def family(node: NodeSession) -> str:
     """Return what a server's data is known by among its copies; empty where there is no other.
 
-    A primary and all that follow it, at first or second hand, tell one replication id.
+    A primary and all that follow it, at first or second hand, tell one replication id. The
+    primaries of a cluster have one word: nobody else is to be away while one is.
     """
     info = node.runtime.info
+    if in_cluster(node.runtime) and not is_replica(node):
+        # One at a time: the others have to be able to elect.
+        return "cluster"
     copied = is_replica(node) or info.get("connected_slaves", "0") != "0"
     return info.get("master_replid", "") if copied else ""
 
@@ -61,17 +65,19 @@ def link_port_before(node: NodeSession, history: History) -> int:
     return int(recorded[0]["port"]) if recorded else history.plain_port
 
 
-def rank(node: NodeSession, *specs: EncryptionSpec | None) -> int:
+def rank(node: NodeSession, *specs: EncryptionSpec | None, live: bool) -> int:
     """Return when a node has its turn: those of a lower rank go first.
 
     Nodes of a cluster that change at one moment have one rank. Else a replica is changed before its
-    primary. Where links are, or were, over TLS the primary goes
-    first: what its replicas are to follow has to be open before they come.
+    primary. Where links are, or were, over TLS the primary goes first: what its replicas are to
+    follow has to be open before they come.
 
     Args:
+        node: The node.
         specs: The settings before and after.
+        live: Whether the running server takes them.
     """
-    if crosses(node.runtime, *specs):
+    if live and crosses(node.runtime, *specs):
         return 0
     links = any(spec is not None and spec.replicates_over_tls for spec in specs)
     if is_replica(node):

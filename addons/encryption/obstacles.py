@@ -185,8 +185,11 @@ def no_unit(
 
 
 def _forgets_primary(node: NodeSession) -> Iterator[Reason]:
-    """Yield an obstacle where a restart would turn a replica into a primary without data."""
-    if is_replica(node) and node.server.primary is None:
+    """Yield an obstacle where a restart would turn a replica into a primary without data.
+
+    A cluster's nodes keep their roles in a file of their own.
+    """
+    if is_replica(node) and node.server.primary is None and not in_cluster(node.runtime):
         host = node.runtime.info.get("master_host", "")
         yield Reason(
             "ForgetsPrimary",

@@ -13,7 +13,7 @@ def keys_lost(node: NodeSession) -> int:
     A server with save points writes its data when it is stopped (redis 7.0.15 src/server.c,
     prepareForShutdown); a replica is given it again by its primary.
     """
-    if is_replica(node) or _saves(node):
+    if is_replica(node) or writes_down(node):
         return 0
     databases = (text for name, text in node.runtime.info.items() if _is_database(name))
     return sum(int(text.partition("keys=")[2].partition(",")[0] or 0) for text in databases)
@@ -41,7 +41,8 @@ def loses(node: NodeSession) -> Iterator[Reason]:
         )
 
 
-def _saves(node: NodeSession) -> bool:
+def writes_down(node: NodeSession) -> bool:
+    """Say whether the server writes its data to disk, by save points or appendonly."""
     config, tree = node.runtime.config, node.server.tree
     points = [" ".join(each) for each in tree.all("save")] or ["by default"]
     save = config.get("save", "".join(points))

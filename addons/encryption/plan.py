@@ -10,7 +10,9 @@ from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.links import link_proof
 from addons.encryption.observing import observed
+from addons.encryption.party import Party
 from addons.encryption.probe import Verified, plaintext_of, tls_closed, verify
+from addons.encryption.rejoining import rejoined
 from addons.encryption.spec import EncryptionSpec
 from addons.encryption.steps.certificate import (
     IssueCertificates,
@@ -78,10 +80,12 @@ class EncryptionPlan:
         after: How it does when the run has succeeded.
         tls_port: The port that is closed where it does not.
         plain_port: The port that answers in plaintext then; 0 for none.
-        rank: When the node has its turn among those of its group.
+        ranked: When the node has its turn among those of its group, by the role that it has now: a
+            put-back finds others than the way forward did.
         family: Who has the same data; empty for nobody. Never are two of them restarted at once.
         holds: What is held meanwhile.
         company: The nodes of the run that are in a cluster.
+        party: The nodes of the run.
     """
 
     steps: Sequence[Step[NodeSession]]
@@ -94,16 +98,22 @@ class EncryptionPlan:
     after: Served | None
     tls_port: int
     plain_port: int
-    rank: int = 0
-    family: str = ""
+    ranked: Callable[[], int]
+    family: Callable[[], str]
     late: Callable[[], Iterable[Reason]] = tuple
     holds: Sequence[Step[NodeSession]] = ()
     company: Company = field(default_factory=Company)
+    party: Party = field(default_factory=Party)
+
+    @property
+    def rank(self) -> int:
+        """When the node has its turn now."""
+        return self.ranked()
 
     @property
     def queue(self) -> str:
         """The family, where the node restarts."""
-        return self.family if any(step.key == Restart.key for step in self.steps) else ""
+        return self.family() if any(step.key == Restart.key for step in self.steps) else ""
 
     @property
     def obstacles(self) -> Sequence[Reason]:
@@ -129,6 +139,8 @@ class EncryptionPlan:
             spec = served.spec if served else None
             whole = cluster_proof(node, self.issuer, spec, self.company)
             sentences = [*sentences, *whole]
+        if goal is Goal.FORWARD and self.queue:
+            sentences = [*sentences, *rejoined(node, self.party)]
         return sentences, observation
 
     def _look(self, node: NodeSession, goal: Goal) -> tuple[Sequence[str], State]:

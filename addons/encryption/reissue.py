@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from addons.encryption.binding import loopback_only
 from addons.encryption.cluster import Company
@@ -11,6 +12,7 @@ from addons.encryption.issuer import Issuer
 from addons.encryption.layout import Layout
 from addons.encryption.links import family, rank
 from addons.encryption.obstacles import no_unit, node_obstacles
+from addons.encryption.party import Party
 from addons.encryption.persistence import empty_afterwards, loses
 from addons.encryption.plan import EncryptionPlan, Served
 from addons.encryption.sentinels import SentinelPlanner
@@ -37,10 +39,12 @@ class ReissuePlanner:
     issuer: Issuer
     authority_id: int
     company: Company = field(default_factory=Company)
+    party: Party = field(default_factory=Party)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
         self.company.join(session)
+        self.party.join(session)
         if session.server.sentinel:
             planner = SentinelPlanner(self.spec, self.spec, self.issuer)
             return planner.reissue(session)
@@ -54,8 +58,9 @@ class ReissuePlanner:
             group=session.server.unit_group,
         )
         refused = _config_refused(session)
+        load = self._load(session, certificates, refused)
         return EncryptionPlan(
-            steps=(certificates, self._load(session, certificates, refused)),
+            steps=(certificates, load),
             found=tuple(_obstacles(session, self.spec, layout, refused)),
             known=tuple(_warnings(session, refused)),
             firewall=None,
@@ -65,9 +70,10 @@ class ReissuePlanner:
             after=served,
             tls_port=self.spec.tls_port,
             plain_port=plain,
-            rank=rank(session, self.spec),
-            family=family(session),
             company=self.company,
+            ranked=partial(rank, session, self.spec, live=not isinstance(load, Restart)),
+            family=partial(family, session),
+            party=self.party,
         )
 
     def _load(
@@ -81,6 +87,7 @@ class ReissuePlanner:
                 wanted,
                 tls_port=self.spec.tls_port,
                 plain_port=history_of(session).plain_port,
+                party=self.party,
                 certificates=certificates,
             )
         return ReloadCertificates(certificates.layout)

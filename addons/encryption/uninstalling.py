@@ -1,16 +1,18 @@
 """Plans the way back: to what was on a node before the add-on, and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 from addons.encryption.binding import loopback_only
 from addons.encryption.cluster import Company, crosses
 from addons.encryption.cluster_checks import crossing_obstacles
+from addons.encryption.handover import handover_obstacles, handover_warnings
 from addons.encryption.history import History, former_values, history_of
 from addons.encryption.issuer import Issuer
 from addons.encryption.links import family, is_replica, link_port_before, rank, watch_warnings
 from addons.encryption.obstacles import uninstall_obstacles, uninstall_warnings
+from addons.encryption.party import Party
 from addons.encryption.plan import EncryptionPlan, ForgetPlan
 from addons.encryption.sentinels import SentinelPlanner
 from addons.encryption.spec import EncryptionSpec
@@ -31,6 +33,7 @@ from addons.encryption.steps.configuration import (
     restore_directives,
 )
 from addons.encryption.steps.firewall import FirewallRules
+from addons.encryption.steps.handover import Handover
 from addons.encryption.steps.link import ReplicationLink
 from addons.encryption.steps.restart import Restart
 from addons.encryption.steps.runtime import RunningServer
@@ -57,10 +60,12 @@ class UninstallPlanner:
     issuer: Issuer
     authority_id: int
     company: Company = field(default_factory=Company)
+    party: Party = field(default_factory=Party)
 
     def plan(self, session: NodeSession) -> Plan[NodeSession]:
         """Return the plan for this node."""
         baseline = session.brief.baseline
+        self.party.join(session)
         if session.server.sentinel:
             return SentinelPlanner(None, self.former, self.issuer).plan(session)
         if not baseline:
@@ -75,6 +80,7 @@ class UninstallPlanner:
         history = history_of(session)
         self.company.join(session)
         after = _restored(session, self._back(session, history))
+        live = goes_live(session, wish=self._live(session))
         connections = tls_connections(session, self.former.tls_port)
         return EncryptionPlan(
             steps=self._steps(session, baseline, certificates, firewall, history),
@@ -83,16 +89,9 @@ class UninstallPlanner:
                 *_left_open(session, after, history),
                 *_left_without_certificate(session, after),
             ),
-            late=partial(
-                crossing_obstacles,
-                session,
-                self.company,
-                history,
-                self.former,
-                None,
-                live=self._live(session),
-            ),
+            late=partial(self._late, session, history),
             known=(
+                *(() if self._live(session) else handover_warnings(session)),
                 *watch_warnings(session, None, self.former),
                 *uninstall_warnings(session, self.spec, connections),
             ),
@@ -103,10 +102,17 @@ class UninstallPlanner:
             after=None,
             tls_port=self.former.tls_port,
             plain_port=history.plain_port,
-            rank=rank(session, self.former),
-            family=family(session),
             company=self.company,
+            ranked=partial(rank, session, self.former, live=live),
+            family=partial(family, session),
+            party=self.party,
         )
+
+    def _late(self, session: NodeSession, history: History) -> Iterator[Reason]:
+        live = self._live(session)
+        yield from crossing_obstacles(session, self.company, history, self.former, None, live=live)
+        if not live:
+            yield from handover_obstacles(session, self.party)
 
     def _steps(
         self,
@@ -131,8 +137,14 @@ class UninstallPlanner:
             port = link_port_before(session, history)
             links = (ReplicationLink(port, over_tls=False),) if moved else ()
             return (RunningServer(values), *links, configuration, firewall, certificates)
-        restart = Restart(former, tls_port=self.former.tls_port, plain_port=history.plain_port)
-        return (configuration, restart, firewall, certificates)
+        restart = Restart(
+            former,
+            tls_port=self.former.tls_port,
+            plain_port=history.plain_port,
+            party=self.party,
+        )
+        # Before the file is edited: a Sentinel that fails over has it written anew.
+        return (Handover(restart, self.party), configuration, restart, firewall, certificates)
 
     def _live(self, session: NodeSession) -> bool:
         return self.spec.apply == "live" and can_apply_live(session.server, session.runtime)

@@ -5,10 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from addons.encryption.fellows import fellows_of
 from addons.session import NodeSession
 from instances.nodeconf.facts import ServerFacts
+from instances.reason import Reason
 from instances.remote.errors import RemoteError, ServerRefused
 
+HELD_MS = 600_000
+"""While failover is held, a Sentinel takes who is silent for down after so long only."""
 WAIT_SECONDS = 20.0
 _POLL_SECONDS = 0.2
 _AWAY = frozenset({"disconnected", "s_down", "o_down"})
@@ -43,7 +47,7 @@ def watches(node: NodeSession) -> list[Watch]:
     Raises:
         RemoteError: It does not answer, or refuses.
     """
-    primaries = _rows(node.redis().execute("SENTINEL", "MASTERS"))
+    primaries = sentinel_rows(node.redis().execute("SENTINEL", "MASTERS"))
     return [_watch(node, primary) for primary in primaries]
 
 
@@ -51,8 +55,8 @@ def _watch(node: NodeSession, primary: Mapping[str, str]) -> Watch:
     name = primary["name"]
     asked = [("SENTINEL", word, name) for word in ("REPLICAS", "SENTINELS", "CKQUORUM")]
     replicas, fellows, quorum = node.redis().pipeline(asked)
-    servers = [primary, *_rows(replicas)]
-    others = _rows(fellows)
+    servers = [primary, *sentinel_rows(replicas)]
+    others = sentinel_rows(fellows)
     away = [each for each in (*servers, *others) if _AWAY.intersection(each["flags"].split(","))]
     return Watch(
         name=name,
@@ -65,10 +69,46 @@ def _watch(node: NodeSession, primary: Mapping[str, str]) -> Watch:
     )
 
 
-def _rows(answer: Any) -> list[dict[str, str]]:
+def sentinel_rows(answer: Any) -> list[dict[str, str]]:
+    """Return a Sentinel's list of servers as mappings; raises ServerRefused where it has none."""
     if isinstance(answer, ServerRefused):
         raise answer
     return [dict(zip(row[::2], row[1::2], strict=True)) for row in answer]
+
+
+def watch_problems(node: NodeSession, watch: Watch) -> Iterator[Reason]:
+    """Yield why what a Sentinel watches must not be moved now.
+
+    Args:
+        node: The Sentinel.
+        watch: A primary that it watches.
+    """
+    fellows = fellows_of(node)
+    outside = [each for each in watch.servers if each not in fellows.servers]
+    outside += [each for each in watch.fellows if each not in fellows.sentinels]
+    if outside:
+        yield Reason(
+            "OutsideGroup",
+            f"{node.name}: of {watch.name} it knows {', '.join(outside)}, which the group does "
+            "not have, and which would be cut off.",
+            "Add them to the group, or that address to its node's addresses; what is gone for "
+            f"good the Sentinels forget by SENTINEL RESET {watch.name}.",
+        )
+    elif watch.away or watch.quorum:
+        why = watch.quorum or f"it does not reach {', '.join(watch.away)}"
+        yield Reason(
+            "NotHealthy",
+            f"{node.name}: {watch.name} is not whole: {why}.",
+            "Bring everybody up first.",
+        )
+    if watch.down_after >= HELD_MS:
+        yield Reason(
+            "FailoverHeld",
+            f"{node.name}: failover of {watch.name} is as good as off already: its "
+            f"down-after-milliseconds is {watch.down_after}.",
+            "A run that could not end leaves it so. Set what it was on each Sentinel: "
+            f"SENTINEL SET {watch.name} down-after-milliseconds 30000.",
+        )
 
 
 def known_on_file(server: ServerFacts) -> dict[str, tuple[int, int]]:

@@ -1,6 +1,7 @@
 """A Redis or Valkey server in its own protocol, through whatever stream reaches it."""
 
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 from redis import exceptions
@@ -65,12 +66,13 @@ class StreamConnection(Connection):
 class RedisClient:
     """One connection to one server. Replies are RESP2's: text, integers, None and lists.
 
-    Text is UTF-8; other bytes survive a round trip as surrogate escapes.
+    Text is UTF-8; other bytes survive a round trip as surrogate escapes. Threads take turns.
     """
 
     def __init__(self, node: str, connection: Connection) -> None:
         self.node = node
         self._connection = connection
+        self._turn = Lock()
 
     def execute(self, *arguments: Argument) -> Any:
         """Send one command; raises ServerRefused, Unreachable (ServerSilent), ConnectionLost."""
@@ -81,6 +83,10 @@ class RedisClient:
 
     def pipeline(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         """Send all at once. What the server refuses stands in its place as a ServerRefused."""
+        with self._turn:
+            return self._answered(commands)
+
+    def _answered(self, commands: Sequence[Sequence[Argument]]) -> list[Any]:
         try:
             if not self._connection.is_connected:
                 raise ConnectionLost(self.node, "the connection to the server was closed before")

@@ -1,18 +1,14 @@
 """Automatic failover, held while servers and Sentinels move from one transport to the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from addons.encryption.fellows import fellows_of
 from addons.encryption.steps.sentinel import SentinelFile
-from addons.encryption.watching import Watch, wait_until_whole, watches
+from addons.encryption.watching import HELD_MS, wait_until_whole, watch_problems, watches
 from addons.engine.step import Change, Goal, Line, State, StepFailed
 from addons.session import NodeSession
 from instances.reason import Reason
 from instances.remote.errors import RemoteError
-
-HELD_MS = 600_000
-"""A Sentinel that does not reach a server takes it for down after so long only."""
 
 
 class FailoverHeld:
@@ -46,7 +42,7 @@ class FailoverHeld:
         if begun is not None:
             return begun
         found = watches(node)
-        self._problems = tuple(reason for watch in found for reason in _problems(node, watch))
+        self._problems = tuple(reason for watch in found for reason in watch_problems(node, watch))
         patience = {watch.name: watch.down_after for watch in found}
         return {"down_after": patience, "since": node.now().isoformat()}
 
@@ -112,32 +108,3 @@ def _set(node: NodeSession, patience: State) -> None:
 def _send(node: NodeSession, patience: State) -> None:
     for name, value in patience.items():
         node.redis().execute("SENTINEL", "SET", name, "down-after-milliseconds", value)
-
-
-def _problems(node: NodeSession, watch: Watch) -> Iterator[Reason]:
-    fellows = fellows_of(node)
-    outside = [each for each in watch.servers if each not in fellows.servers]
-    outside += [each for each in watch.fellows if each not in fellows.sentinels]
-    if outside:
-        yield Reason(
-            "OutsideGroup",
-            f"{node.name}: of {watch.name} it knows {', '.join(outside)}, which the group does "
-            "not have, and which would be cut off.",
-            "Add them to the group, or that address to its node's addresses; what is gone for "
-            f"good the Sentinels forget by SENTINEL RESET {watch.name}.",
-        )
-    elif watch.away or watch.quorum:
-        why = watch.quorum or f"it does not reach {', '.join(watch.away)}"
-        yield Reason(
-            "NotHealthy",
-            f"{node.name}: {watch.name} is not whole: {why}.",
-            "Bring everybody up first.",
-        )
-    if watch.down_after >= HELD_MS:
-        yield Reason(
-            "FailoverHeld",
-            f"{node.name}: failover of {watch.name} is as good as off already: its "
-            f"down-after-milliseconds is {watch.down_after}.",
-            "A run that could not end leaves it so. Set what it was on each Sentinel: "
-            f"SENTINEL SET {watch.name} down-after-milliseconds 30000.",
-        )

@@ -6,6 +6,11 @@ from typing import Any
 
 from addons.encryption.copies import is_linked
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
+from addons.encryption.handing_over import hand_over
+from addons.encryption.handover import hands_over
+from addons.encryption.links import is_replica
+from addons.encryption.party import Party
+from addons.encryption.persistence import empty_afterwards
 from addons.encryption.probe import PLAIN_OPEN, answer_on
 from addons.encryption.restarting import (
     WAIT_SECONDS,
@@ -35,12 +40,16 @@ class Restart:
         wanted: Directive to value that the server should have afterwards.
         tls_port: The port that tells whether TLS is on, where CONFIG is forbidden.
         plain_port: The one that tells whether plaintext is; 0 for none.
+        party: The nodes of the run, of which one may have to stand in on the way back.
         certificates: The step, inspected before this one, that may replace what the server loaded.
+
+    After `inspect`, ``due`` says whether there is to be a restart.
     """
 
     key = "restart"
     title = "Restart"
     together = False
+    due: bool = False
 
     def __init__(
         self,
@@ -48,15 +57,22 @@ class Restart:
         *,
         tls_port: int,
         plain_port: int,
+        party: Party,
         certificates: IssueCertificates | None = None,
     ) -> None:
         self._wanted = dict(wanted)
+        self._party = party
         self._tls_port = tls_port
         self._plain_port = plain_port
         self._certificates = certificates
 
     def inspect(self, node: NodeSession) -> State:
         """Return what the server runs with, and whether certificates are renewed."""
+        state = self._inspected(node)
+        self.due = self.satisfied(state) is None
+        return state
+
+    def _inspected(self, node: NodeSession) -> State:
         reload = replaced(self._certificates)
         try:
             running = self._running(node)
@@ -135,7 +151,8 @@ class Restart:
             return None
         if goal is Goal.FORWARD:
             self._disarm(node)
-            if before["linked"]:
+            # An earlier attempt may have had it take a primary's role over since.
+            if before["linked"] and is_replica(node):
                 wait_for_link(node, node.runtime.info.get("master_host", ""))
             return None
         former, loading = before["running"], loading_seconds(node, before)
@@ -149,10 +166,28 @@ class Restart:
             node.forget_server()
             down = True
         complaint = self._complaint(node, tls=_with_tls(former), down=down)
+        handed = "" if down else self._stood_in_for(node)
         seconds = restart_server(node, loading)
         if not self._as_before(node, former):
             raise _differs_still(node, self._running(node), former)
-        return f"restarted with the former configuration, about {seconds * 1000:.0f} ms{complaint}"
+        took = f"about {seconds * 1000:.0f} ms"
+        return f"{handed}restarted with the former configuration, {took}{complaint}"
+
+    def _stood_in_for(self, node: NodeSession) -> str:
+        """Have a replica stand in for who became a primary in this run, if any can.
+
+        Raises:
+            StepFailed: None can, and the restart would lose the data.
+        """
+        self._party.join(node)
+        if not hands_over(node):
+            return ""
+        try:
+            return f"{hand_over(node, self._party)}; "
+        except (StepFailed, RemoteError) as problem:
+            if any(empty_afterwards(node)):
+                raise
+            return f"{problem} "
 
     def _as_before(self, node: NodeSession, former: Mapping[str, str]) -> bool:
         """Say whether the server runs as recorded; where it was down then, there is no telling.
