@@ -40,8 +40,9 @@ def hands_over(node: NodeSession) -> bool:
     Only where somebody tells its clients: the cluster does, and Sentinels do. Clients of a plain
     primary know its address alone, and would go on writing to a replica.
     """
-    watched = fellows_of(node).watched and pauses_writes(node.server)
-    return is_followed(node) and (in_cluster(node.runtime) or watched)
+    if not is_followed(node):
+        return False
+    return in_cluster(node.runtime) or (fellows_of(node).watched and pauses_writes(node.server))
 
 
 def heirs_named(node: NodeSession) -> list[str]:

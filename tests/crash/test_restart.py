@@ -11,6 +11,7 @@ import pytest
 
 from addons.encryption import guard, restarting
 from addons.encryption.guard import ALREADY_BACK, arm_command, disarm_command
+from addons.encryption.party import Party
 from addons.encryption.restarting import LOADED_BYTES_PER_SECOND, WAIT_SECONDS
 from addons.encryption.steps.restart import Restart
 from addons.engine.step import Goal, State, StepFailed
@@ -142,7 +143,7 @@ class FakeNode:
 
 
 def step(wanted: Mapping[str, str] = WANTED) -> Restart:
-    return Restart(wanted, tls_port=6380, plain_port=6379)
+    return Restart(wanted, tls_port=6380, plain_port=6379, party=Party())
 
 
 def settle_back(node: FakeNode, before: State = BEFORE) -> str | None:
