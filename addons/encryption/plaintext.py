@@ -1,6 +1,6 @@
 """Who speaks plaintext to a server now, and how those connections are ended. No ORM in here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -103,9 +103,9 @@ def plain_sample(session: NodeSession, port: int | None = None) -> PlainSample:
     refused = next((each for each in (listed, own) if isinstance(each, ServerRefused)), None)
     if refused is not None:
         return _by_kernel(session, port, refused)
-    clients = [client for client in parse_clients(str(listed)) if client.number != int(own)]
-    if any(client.local is None for client in clients):
-        return PlainSample(port, _joined(_sockets(session, port), parse_clients(str(listed)), own))
+    clients = parse_clients(str(listed))
+    if any(client.local is None for client in clients if client.number != int(own)):
+        return PlainSample(port, _joined(_agreed(session, port, clients), clients, own))
     found = listed_on(str(listed), port)
     return PlainSample(port, tuple(each for each in found if each.number != int(own)))
 
@@ -136,7 +136,7 @@ def _by_kernel(session: NodeSession, port: int, refused: ServerRefused) -> Plain
     with suppress(RemoteError):
         session.redis().execute("QUIT")
     session.forget_server()
-    found = tuple(PlainConnection(each.peer, each.local) for each in _sockets(session, port))
+    found = tuple(PlainConnection(each.peer, each.local) for each in _sockets(session, {port}))
     why = (
         "The server does not say who its clients are, so they are known by the machine's socket "
         f"table alone, without name, user and age: {refused.message}."
@@ -144,9 +144,23 @@ def _by_kernel(session: NodeSession, port: int, refused: ServerRefused) -> Plain
     return PlainSample(port, found, Reason(refused.reason, why, refused.next_step))
 
 
-def _sockets(session: NodeSession, port: int) -> list[Socket]:
+def _agreed(session: NodeSession, port: int, clients: Sequence[Client]) -> list[Socket]:
+    """Return the server's ends of connections to a port, those of all its clients among them.
+
+    The kernel does not give its table as of one moment: for a client that it left out it is asked
+    once more. That one may have gone, too, or be the server's link to its primary.
+    """
+    ports = {port, session.server.port, session.server.tls_port} - {0}
+    found = _sockets(session, ports)
+    if {client.peer for client in clients} - {end.peer for end in found}:
+        found = list(dict.fromkeys([*found, *_sockets(session, ports)]))
+    return [each for each in found if each.local.port == port]
+
+
+def _sockets(session: NodeSession, ports: Iterable[int]) -> list[Socket]:
     """Return the server's ends of connections, but those of another server on the same port."""
-    query = ("ss", "-tnpH", "state", "established", f"( sport = :{port} )")
+    wanted = " or ".join(f"sport = :{port}" for port in sorted(ports))
+    query = ("ss", "-tnpH", "state", "established", f"( {wanted} )")
     others = {each.pid for each in session.facts.processes} - {session.server.pid}
     found = parse_sockets(session.host.run(Command(query)).text)
     return [each for each in found if not each.holders & others]

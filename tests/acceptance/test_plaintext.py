@@ -101,6 +101,7 @@ def test_the_list_is_right_to_the_connection(scene: Scene) -> None:
 def test_leftover_sessions_are_ended_and_nobody_else_s(scene: Scene) -> None:
     with scene.session() as session, scene.callers() as came:
         found = plain_connections(session)
+        assert told(found) == came.plain
         came.sockets.pop(0).close()
 
         assert end_connections(session, found) == len(found) - 1

@@ -22,11 +22,11 @@ REFUSED = ServerRefused("cache-1", "no permission", reason="NoPermission")
 class Node:
     """A session that answers from texts."""
 
-    def __init__(self, *answers: Any, sockets: str = SOCKETS, others: tuple[int, ...] = ()) -> None:
-        self.server = SimpleNamespace(port=6379, pid=59)
-        self.facts = SimpleNamespace(processes=[SimpleNamespace(pid=p) for p in (59, *others)])
+    def __init__(self, *answers: Any, sockets: str = SOCKETS, at_first: str = "") -> None:
+        self.server = SimpleNamespace(port=6379, tls_port=6380, pid=59)
+        self.facts = SimpleNamespace(processes=[SimpleNamespace(pid=59)])
         self.host = self
-        self.answers, self.sockets = list(answers), sockets
+        self.answers, self.sockets = list(answers), [at_first or sockets, sockets]
         self.asked: list[Any] = []
 
     def redis(self) -> "Node":
@@ -41,7 +41,7 @@ class Node:
 
     def run(self, command: Command) -> Result:
         self.asked.append(command.argv)
-        return Result(0, self.sockets.encode(), b"")
+        return Result(0, self.sockets.pop(0).encode(), b"")
 
     def forget_server(self) -> None:
         self.asked.append("forget")
@@ -58,6 +58,25 @@ def test_before_6_2_the_kernel_says_who_and_the_server_what_they_are() -> None:
     assert (named.number, named.name, named.user) == (6, 'shop=web]|[x;"y"', "default")
     assert named.local == Place("10.77.0.1", 6379)
     assert found.nameless is None
+
+
+def test_the_kernel_is_asked_again_for_a_client_that_it_left_out() -> None:
+    first, _left_out, *rest = SOCKETS.splitlines(keepends=True)
+    node = Node(["port", "6379"], OWN, LISTED, at_first=first + "".join(rest))
+    found = sample(node).connections
+    assert len(found) == len(SOCKETS.splitlines())
+    assert found[-1].peer.port == 38148
+    assert all(each.number for each in found)
+
+
+def test_the_kernel_is_asked_once_if_it_knows_all_clients_on_either_port() -> None:
+    listed = "".join(line for line in LISTED.splitlines(keepends=True) if "id=19 " not in line)
+    secured = SOCKETS.replace(
+        "10.77.0.1:6379             10.77.0.254:38156", "10.77.0.1:6380 10.77.0.254:38156"
+    )
+    node = Node(["port", "6379"], OWN, listed, sockets=secured)
+    assert len(sample(node).connections) == len(SOCKETS.splitlines()) - 1
+    assert sum(words[0] == "ss" for words in node.asked) == 1
 
 
 def test_a_connection_that_came_meanwhile_has_no_name_yet() -> None:
