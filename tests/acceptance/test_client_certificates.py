@@ -76,7 +76,7 @@ def gets_in(address: str, trust: Path, certificate: Path, key: Path) -> None:
     assert "+PONG" in ping_over_tls(address, trust, client=(certificate, key))
 
 
-@pytest.mark.parametrize("name", ["cache", "valkey"])
+@pytest.mark.parametrize("name", ["cache", pytest.param("valkey", marks=pytest.mark.long)])
 def test_each_form_of_download_opens_a_server_that_requires_a_certificate(
     name: str, stage: Stage, download: Download, tmp_path: Path
 ) -> None:

@@ -197,6 +197,7 @@ def test_an_install_after_a_change_of_firewall_moves_the_rules(stage: Stage) -> 
 
 
 @pytest.mark.lab
+@pytest.mark.long
 def test_an_uninstall_takes_the_rules_out_of_the_firewall_that_was_stopped(stage: Stage) -> None:
     stage.register("firewalld")
     shell(stage.lab, "firewalld", "cp /etc/nftables.conf /root/nft.conf")

@@ -13,7 +13,7 @@ OPEN = ["cache", "legacy", "six-two", "trixie", "valkey", "etcconf", "withpass",
 LOOPBACK = ["stock", "stock-legacy"]
 
 
-@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("apply", ["live", pytest.param("restart", marks=pytest.mark.long)])
 def test_tls_comes_and_goes_and_leaves_no_trace(apply: str, stage: Stage) -> None:
     stage.register(*OPEN, *LOOPBACK)
     before = stage.photographs(*OPEN, *LOOPBACK)

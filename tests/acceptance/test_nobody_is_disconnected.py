@@ -33,7 +33,7 @@ def test_no_client_notices_an_install_and_an_uninstall(name: str, stage: Stage) 
     assert report[0]["connections"] > 20
 
 
-@pytest.mark.parametrize("name", ["legacy", "cache"])
+@pytest.mark.parametrize("name", ["legacy", pytest.param("cache", marks=pytest.mark.long)])
 def test_a_restart_takes_clients_hardly_longer_than_a_bare_one(name: str, stage: Stage) -> None:
     install, bare = _interruptions(ROUNDS, name, stage)
 

@@ -12,34 +12,51 @@ from tests.acceptance.stage import Stage, at_once
 pytestmark = pytest.mark.lab
 
 
-LOOPBACK = ["stock", "stock-legacy", "stock-ufw", "stock-firewalld"]
-BACKENDS = ["cache", "legacy", "ufw", "ufw-legacy", "firewalld", "firewalld-new"]
+LOOPBACK = pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["stock", "stock-ufw"], id="nftables-ufw"),
+        pytest.param(["stock-legacy", "stock-firewalld"], id="others", marks=pytest.mark.long),
+    ],
+)
+BACKENDS = pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["cache", "ufw", "firewalld"], id="nftables-ufw-firewalld"),
+        pytest.param(
+            ["legacy", "ufw-legacy", "firewalld-new"], id="others", marks=pytest.mark.long
+        ),
+    ],
+)
 
 
-def test_bind_node_opens_tls_and_not_the_plain_port_over_a_reboot_too(stage: Stage) -> None:
-    stage.register(*LOOPBACK)
-    before = stage.photographs(*LOOPBACK)
-    assert {ping_plainly(stage.address(name)) for name in LOOPBACK} == {"ConnectionRefusedError"}
+@LOOPBACK
+def test_bind_node_opens_tls_and_not_the_plain_port_over_a_reboot_too(
+    names: list[str], stage: Stage
+) -> None:
+    stage.register(*names)
+    before = stage.photographs(*names)
+    assert {ping_plainly(stage.address(name)) for name in names} == {"ConnectionRefusedError"}
 
-    run = stage.panel.install("stock", bind="node", protected_mode="no")
+    run = stage.panel.install(names[0], bind="node", protected_mode="no")
 
-    assert verified_from(run) == dict.fromkeys(LOOPBACK, "the panel")
+    assert verified_from(run) == dict.fromkeys(names, "the panel")
     assert "PlainPortExposed" in warnings(run)
     for moment in ("installed", "rebooted"):
-        exposed = at_once(lambda name: reachable(stage.address(name), 6379), LOOPBACK)
-        assert exposed == [False] * len(LOOPBACK), (moment, LOOPBACK)
-        for name in LOOPBACK:
+        exposed = at_once(lambda name: reachable(stage.address(name), 6379), names)
+        assert exposed == [False] * len(names), (moment, names)
+        for name in names:
             assert stage.speaks_tls(name), (moment, name)
             assert cli(stage.lab, name, "PING").strip() == "PONG", (moment, name)
             assert _has_rule(stage, name, f"{stage.panel.tag(name)}plain"), (moment, name)
-        assert unchanged(stage.panel.install("stock")), moment
+        assert unchanged(stage.panel.install(names[0])), moment
         if moment == "installed":
-            stage.reboot(*LOOPBACK)
+            stage.reboot(*names)
 
-    stage.panel.uninstall("stock")
+    stage.panel.uninstall(names[0])
 
     assert stage.trace(before) == {}
-    assert {ping_plainly(stage.address(name)) for name in LOOPBACK} == {"ConnectionRefusedError"}
+    assert {ping_plainly(stage.address(name)) for name in names} == {"ConnectionRefusedError"}
 
 
 def _has_rule(stage: Stage, name: str, tag: str) -> bool:
@@ -55,21 +72,22 @@ def _has_rule(stage: Stage, name: str, tag: str) -> bool:
     return mark in shell(stage.lab, name, listed[backend])
 
 
-def test_tls_is_served_and_let_in_after_a_reboot(stage: Stage) -> None:
-    stage.register(*BACKENDS)
-    before = stage.photographs(*BACKENDS)
-    stage.panel.install("cache")
+@BACKENDS
+def test_tls_is_served_and_let_in_after_a_reboot(names: list[str], stage: Stage) -> None:
+    stage.register(*names)
+    before = stage.photographs(*names)
+    stage.panel.install(names[0])
 
-    stage.reboot(*BACKENDS)
+    stage.reboot(*names)
 
-    assert [name for name in BACKENDS if not stage.speaks_tls(name)] == []
-    assert {stage.ping(name) for name in BACKENDS} == {"+PONG"}
-    assert unchanged(stage.panel.install("cache"))
-    stage.panel.uninstall("cache")
+    assert [name for name in names if not stage.speaks_tls(name)] == []
+    assert {stage.ping(name) for name in names} == {"+PONG"}
+    assert unchanged(stage.panel.install(names[0]))
+    stage.panel.uninstall(names[0])
     assert stage.trace(before) == {}
-    stage.reboot(*BACKENDS)
+    stage.reboot(*names)
     assert stage.trace(before) == {}
-    assert {stage.ping(name) for name in BACKENDS} == {"+PONG"}
+    assert {stage.ping(name) for name in names} == {"+PONG"}
 
 
 def test_bind_node_leaves_a_plain_port_that_has_a_password_open(stage: Stage) -> None:
@@ -82,14 +100,17 @@ def test_bind_node_leaves_a_plain_port_that_has_a_password_open(stage: Stage) ->
     stage.panel.uninstall("withpass")
 
 
-def test_networks_without_the_panel_are_verified_on_the_node(stage: Stage) -> None:
-    stage.register(*BACKENDS)
-    before = stage.photographs(*BACKENDS)
+@BACKENDS
+def test_networks_without_the_panel_are_verified_on_the_node(
+    names: list[str], stage: Stage
+) -> None:
+    stage.register(*names)
+    before = stage.photographs(*names)
 
-    run = stage.panel.install("cache", networks=f"{stage.address('trixie')}/32")
+    run = stage.panel.install(names[0], networks=f"{stage.address('trixie')}/32")
 
-    assert verified_from(run) == dict.fromkeys(BACKENDS, "the node")
-    reasons = {stage.panel.installed(name).conditions[0]["reason"] for name in BACKENDS}
+    assert verified_from(run) == dict.fromkeys(names, "the node")
+    reasons = {stage.panel.installed(name).conditions[0]["reason"] for name in names}
     assert reasons == {"VerifiedOnNode"}
     root = stage.root.read_bytes()
 
@@ -98,13 +119,13 @@ def test_networks_without_the_panel_are_verified_on_the_node(stage: Stage) -> No
         allowed, barred = (_ping_from(stage.lab, c, address, root) for c in ("trixie", "valkey"))
         return reachable(address, 6380), stage.ping(name), allowed, barred
 
-    assert set(at_once(seen, BACKENDS)) == {(False, "+PONG", "PONG", "")}
-    assert unchanged(stage.panel.install("cache"))
+    assert set(at_once(seen, names)) == {(False, "+PONG", "PONG", "")}
+    assert unchanged(stage.panel.install(names[0]))
 
-    stage.panel.install("cache", networks="anywhere")
+    stage.panel.install(names[0], networks="anywhere")
 
-    assert [name for name in BACKENDS if not stage.speaks_tls(name)] == []
-    stage.panel.uninstall("cache")
+    assert [name for name in names if not stage.speaks_tls(name)] == []
+    stage.panel.uninstall(names[0])
     assert stage.trace(before) == {}
 
 

@@ -97,7 +97,7 @@ def test_an_rsa_key_and_a_short_life_are_what_is_served(stage: Stage) -> None:
 VERSIONS = ["cache", "legacy", "six-two"]
 
 
-@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("apply", ["live", pytest.param("restart", marks=pytest.mark.long)])
 def test_new_certificates_at_the_same_place_are_served(apply: str, stage: Stage) -> None:
     stage.register(*VERSIONS)
     before = stage.photographs(*VERSIONS)
@@ -201,7 +201,7 @@ def test_live_and_restart_may_take_turns_and_leave_no_trace(stage: Stage) -> Non
     assert before.differences(stage.photograph("cache")) == []
 
 
-@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("apply", ["live", pytest.param("restart", marks=pytest.mark.long)])
 def test_what_an_operator_edited_meanwhile_survives_the_uninstall(apply: str, stage: Stage) -> None:
     stage.register("cache")
     path = stage.hosts["cache"].config_path

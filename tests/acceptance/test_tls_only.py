@@ -158,10 +158,13 @@ def _there_and_back(case: Case) -> None:
     assert stage.trace(before, but=STAYS_IN_6_2) == {}
 
 
-LONG = [pytest.param(name, marks=pytest.mark.long) for name in ("trixie", "valkey", "withpass")]
+LONG = [
+    pytest.param(name, marks=pytest.mark.long)
+    for name in ("six-two", "trixie", "valkey", "withpass")
+]
 
 
-@pytest.mark.parametrize("name", ["cache", "six-two", *LONG])
+@pytest.mark.parametrize("name", ["cache", *LONG])
 def test_tls_alone_and_back_without_a_restart(stage: Stage, name: str) -> None:
     _there_and_back(Case(stage, name, live=True))
 

@@ -52,6 +52,7 @@ def test_a_takeover_moves_the_rule_and_an_uninstall_finds_it_there(node: TestNod
     assert closed(node.host.address)
 
 
+@pytest.mark.long
 def test_a_put_back_leaves_a_rule_in_neither(
     node: TestNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +69,7 @@ def test_a_put_back_leaves_a_rule_in_neither(
     assert shell(node.lab, HOST, OURS).split() == ["0", "0"]
 
 
+@pytest.mark.long
 def test_an_uninstall_killed_ahead_of_the_change_leaves_no_rule_behind(node: TestNode) -> None:
     run = node.ask("install")
     assert drive_until(run.pk, "applied", "firewall")

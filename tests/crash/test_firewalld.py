@@ -9,7 +9,7 @@ from lab import Lab, NodeSpec
 from tests.crash.conftest import TestNode, registered
 from tests.crash.killing import drive_until
 from tests.crash.node_state import closed
-from tests.crash.test_kill import assert_encrypted, install, take_over, uninstall
+from tests.crash.test_kill import assert_encrypted, assert_finished_though_killed, take_over
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(120)]
 
@@ -33,27 +33,19 @@ def zones(node: TestNode) -> str:
     return node.lab.exec(HOST, ["bash", "-euc", LOOK]).stdout.decode()
 
 
-@pytest.mark.parametrize("action", ["install", "uninstall"])
-def test_a_run_killed_after_the_firewall_step_leaves_no_rule_behind(
-    node: TestNode, action: str
-) -> None:
+def test_runs_killed_after_the_firewall_step_leave_no_rule_behind(node: TestNode) -> None:
     before = zones(node)
-    if action == "uninstall":
-        install(node)
-    run = node.ask(action)
-    assert drive_until(run.pk, "applied", "firewall")
 
-    take_over(run)
+    assert_finished_though_killed(node, "install", "applied", "firewall")
+    assert_encrypted(node)
+    assert zones(node).count("6380") == 2, "in force and permanent"
 
-    assert run.state == Run.State.SUCCEEDED, run.failure
-    if action == "install":
-        assert_encrypted(node)
-        assert zones(node).count("6380") == 2, "in force and permanent"
-        assert uninstall(node).state == Run.State.SUCCEEDED
+    assert_finished_though_killed(node, "uninstall", "applied", "firewall")
     assert zones(node) == before
     assert closed(node.host.address)
 
 
+@pytest.mark.long
 def test_a_put_back_killed_after_the_firewall_step_leaves_no_rule_behind(
     node: TestNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:

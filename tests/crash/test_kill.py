@@ -66,40 +66,29 @@ def assert_encrypted(node: TestNode) -> None:
 
 
 @pytest.mark.parametrize(("name", "event", "step"), CASES)
-def test_an_install_killed_anywhere_is_finished_and_uninstalls_exactly(
+def test_an_install_and_an_uninstall_killed_anywhere_are_finished(
     nodes: dict[str, TestNode], name: str, event: str, step: str
 ) -> None:
     node = nodes[name]
     before = node.state()
-    run = node.ask("install")
+
+    assert_finished_though_killed(node, "install", event, step)
+    assert_encrypted(node)
+
+    assert_finished_though_killed(node, "uninstall", event, step)
+    after = node.state()
+    assert after == before, after.lines_unlike(before)
+    assert closed(node.host.address)
+    assert not NodeInstallation.objects.exists()
+
+
+def assert_finished_though_killed(node: TestNode, action: str, event: str, step: str) -> None:
+    run = node.ask(action)
     assert drive_until(run.pk, event, step), "the worker did not reach the boundary"
     assert node.state().serves, "the node must serve while nobody drives the run"
     take_over(run)
     assert run.state == Run.State.SUCCEEDED, run.failure
     assert run.attempt == 2
-    assert_encrypted(node)
-    gone = uninstall(node)
-    assert gone.state == Run.State.SUCCEEDED, gone.failure
-    after = node.state()
-    assert after == before, after.lines_unlike(before)
-
-
-@pytest.mark.parametrize(("name", "event", "step"), CASES)
-def test_an_uninstall_killed_anywhere_is_finished(
-    nodes: dict[str, TestNode], name: str, event: str, step: str
-) -> None:
-    node = nodes[name]
-    before = node.state()
-    install(node)
-    run = node.ask("uninstall")
-    assert drive_until(run.pk, event, step), "the worker did not reach the boundary"
-    assert node.state().serves, "the node must serve while nobody drives the run"
-    take_over(run)
-    assert run.state == Run.State.SUCCEEDED, run.failure
-    after = node.state()
-    assert after == before, after.lines_unlike(before)
-    assert closed(node.host.address)
-    assert not NodeInstallation.objects.exists()
 
 
 def test_a_guard_left_armed_by_a_killed_worker_is_disarmed(nodes: dict[str, TestNode]) -> None:
