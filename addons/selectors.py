@@ -3,6 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import TypeVar
 from uuid import UUID
 
@@ -187,25 +189,33 @@ def certificates_of(node: Node) -> QuerySet[Certificate]:
 
 
 def certificates_holding(text: str) -> QuerySet[Certificate]:
-    """Return nodes' certificates by name, serial or fingerprint, with or without its colons."""
-    living = Certificate.objects.filter(node__isnull=False, node__archived_at=None)
-    return certificate_written(living, text).order_by("subject", "-pk")
+    """Return nodes' certificates by name, serial or fingerprint, the newest first."""
+    found = Certificate.objects.filter(node__isnull=False, node__archived_at=None)
+    for word in text.split():
+        # By OR, not as below: of a frequent word only the newest that are shown are read.
+        found = found.filter(reduce(or_, _beginning(word)))
+    return found.order_by("-pk")
 
 
 def certificate_written(certificates: QuerySet[Certificate], text: str) -> QuerySet[Certificate]:
     """Keep the certificates whose name, serial or fingerprint begins with each word."""
     for word in text.split():
-        begins = [{"subject__prefix": word}, {"subject__prefix": f"CN={word}"}]
-        begins.append({"first_name__prefix": word})
-        digits = word.replace(":", "")
-        if _HEX.fullmatch(digits):
-            pairs = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
-            begins.append({"serial__prefix": digits.lower()})
-            begins.append({"fingerprint__prefix": pairs.upper()})
         # One index each: a condition joined by OR would read every row.
-        keys = [Certificate.objects.filter(**each).order_by().values("pk") for each in begins]
+        keys = [
+            Certificate.objects.filter(each).order_by().values("pk") for each in _beginning(word)
+        ]
         certificates = certificates.filter(pk__in=keys[0].union(*keys[1:]))
     return certificates
+
+
+def _beginning(word: str) -> list[Q]:
+    """Return where a word may stand; of a fingerprint and serial with or without its colons."""
+    found = [Q(subject__prefix=word), Q(subject__prefix=f"CN={word}"), Q(first_name__prefix=word)]
+    digits = word.replace(":", "")
+    if _HEX.fullmatch(digits):
+        pairs = ":".join(digits[at : at + 2] for at in range(0, len(digits), 2))
+        found += [Q(serial__prefix=digits.lower()), Q(fingerprint__prefix=pairs.upper())]
+    return found
 
 
 def records_applied(
