@@ -1,6 +1,6 @@
 """What the test does inside a panel's own process: register the lab, ask for runs, wait for them.
 
-Run as ``python -m tests.fleet.scene LAB`` with the panel's environment; prints JSON.
+Run as ``python -m tests.fleet.scene LAB NODES`` with the panel's environment; prints JSON.
 """
 
 import json
@@ -16,10 +16,10 @@ import django
 WAIT_SECONDS = 120
 
 
-def main(lab: str) -> None:
+def main(lab: str, nodes: int) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.settings")
     django.setup()
-    groups = register(lab)
+    groups = register(lab)[:nodes]
     result = {
         "install": in_parallel(groups * 2, "install"),
         "uninstall": in_parallel(groups, "uninstall"),
@@ -100,4 +100,4 @@ def in_parallel(groups: Sequence[int], action: str) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], int(sys.argv[2]))

@@ -431,7 +431,12 @@ def ufw(lab: Namespaces, tmp_path: Path) -> Iterator[UfwNamespaces]:
 
 @pytest.mark.skipif(not shutil.which("ufw"), reason="needs ufw")
 @pytest.mark.parametrize(
-    ("networks", "v6"), [((), True), (("10.99.0.0/24",), False), (("0.0.0.0/0", "fd98::/15"), True)]
+    ("networks", "v6"),
+    [
+        pytest.param((), True, marks=pytest.mark.long),
+        (("10.99.0.0/24",), False),
+        (("0.0.0.0/0", "fd98::/15"), True),
+    ],
 )
 def test_ufw_rules_win_over_the_operators_and_leave_no_trace(
     ufw: UfwNamespaces, networks: tuple[str, ...], *, v6: bool

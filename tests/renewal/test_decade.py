@@ -37,7 +37,6 @@ class Place:
 
 PLACES = [
     Place("year", 365, nodes=3),
-    Place("quarter", 90),
     Place("decade", 3650),
     Place("year-sundays", 365, windows=SUNDAYS),
     Place("quarter-sundays", 90, nodes=2, windows=SUNDAYS),
