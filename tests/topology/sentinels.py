@@ -206,11 +206,14 @@ class Follower:
     def set(self, key: str, value: int | str) -> None:
         error: Exception | None = None
         deadline = time.monotonic() + 20
+        # A connection that was ended says nothing of the way: that is tried once more.
+        again = True
         while time.monotonic() < deadline:
             try:
                 self._ways[self._last].set(key, value)
             except redis.RedisError as failed:
-                error, self._last = failed, (self._last + 1) % len(self._ways)
+                error, self._last = failed, (self._last + (not again)) % len(self._ways)
+                again = False
             else:
                 return
         raise error or AssertionError
