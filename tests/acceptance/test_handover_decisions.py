@@ -15,6 +15,8 @@ from addons.encryption.handover import (
 from addons.encryption.links import family, rank
 from addons.encryption.party import Party
 from addons.encryption.spec import EncryptionSpec
+from addons.encryption.steps.handover import Handover
+from addons.encryption.steps.restart import Restart
 from addons.session import NodeSession
 from instances.nodeconf.client_list import Place
 from instances.nodeconf.topology.known import Known
@@ -26,6 +28,7 @@ from instances.nodeconf.topology.seen import (
     Role,
     Seen,
 )
+from instances.reason import Reason
 from instances.runtime import RuntimeFacts
 from tests.acceptance.test_decisions import session
 
@@ -121,6 +124,24 @@ def test_before_6_2_writes_cannot_be_held_back_alone() -> None:
     assert list(handover_warnings(new)) == []
     # A cluster holds them back by itself.
     assert hands_over(server(1, clustered=True, version=(6, 0)))
+
+
+def test_the_preview_says_to_whom_the_role_moves_and_that_is_no_drift() -> None:
+    primary, replica, _ = shard()
+    restart = Restart({}, tls_port=6380, plain_port=6379, party=Party())
+    step = Handover(restart, Party())
+    state = step.inspect(primary)
+    assert step.satisfied(state) == Reason("Stays", "the server does not restart")
+    restart.due = True
+    assert step.satisfied(state) is None
+    (change,) = step.describe(state)
+    assert "moves to redis-2 or redis-3 before the restart, and is not moved back" in change.says
+    assert not {"add", "del"} & {line.kind for line in change.lines}
+    assert step.satisfied(step.inspect(replica)) == Reason("NoRole", "it has no role to hand over")
+    # Its server may be a replica by now, whose file does not say so yet.
+    replica.brief.begun = {"handover": state}
+    assert step.satisfied(step.inspect(replica)) is None
+    assert step.describe(step.inspect(replica)) == []
 
 
 def test_a_cluster_that_is_not_well_restarts_nobody() -> None:

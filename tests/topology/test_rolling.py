@@ -119,3 +119,21 @@ def test_a_watched_primary_hands_its_role_over_before_it_restarts(stage: Stage, 
             assert [group.primary] == handed_over(run) != [before]
             group.is_plain()
     nothing_lost(group, written, synced)
+
+
+@pytest.mark.long
+def test_nodes_that_forbid_config_hand_their_roles_over_too(stage: Stage) -> None:
+    cluster = Cluster(stage, "8.0")
+    for name in clusters.NAMES:
+        path = f"/etc/{cluster.service}/{cluster.service}.conf"
+        shell(stage.lab, name, f"echo 'rename-command CONFIG \"\"' >>{path}")
+        cluster.restart(name)
+        cluster.wait_until_whole()
+    with writing(cluster.knowing()) as written:
+        for action in ("install", "uninstall"):
+            run = stage.panel.run(clusters.NAMES[0], action, {})
+            assert run.state == Run.State.SUCCEEDED, said(run)
+            assert len(handed_over(run)) == len(clusters.REPLICAS)
+            cluster.wait_until_whole()
+    assert written.errors == []
+    cluster.has_all(written)

@@ -29,7 +29,7 @@ class Handover(Settled):
     """
 
     key = "handover"
-    title = "Role"
+    title = "Handover"
 
     def __init__(self, restart: Restart, party: Party) -> None:
         self._restart = restart
@@ -50,7 +50,9 @@ class Handover(Settled):
         return Reason("NoRole", "it has no role to hand over")
 
     def describe(self, state: State) -> Sequence[Change]:
-        """Say who takes over."""
+        """Say who takes over; nothing of what an earlier attempt has left to be done."""
+        if not state["heirs"]:
+            return []
         heirs = " or ".join(state["heirs"])
         says = (
             f"The role of primary moves to {heirs} before the restart, and is not moved back. "
