@@ -125,7 +125,7 @@ class Sentinels(Replication):
                 str(DOWN_AFTER_MS),
                 str(port),
                 "master",
-            )
+            ), f"{name}: {told}"
         for name in NAMES:
             assert self.client(name).config_get("tls-replication")["tls-replication"] == replicates
             link = self.info(name, "replication").get("master_link_status", "up")

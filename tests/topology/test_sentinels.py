@@ -53,7 +53,7 @@ def said_of(told: list[str], step: str) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("kind", ["7.0", "8.0", "valkey"])
+@pytest.mark.parametrize("kind", ["6.2", "7.0", "8.0", "valkey"])
 def test_failover_works_in_each_state_and_nothing_stays_after_the_last(
     stage: Stage, leg: Leg, kind: str
 ) -> None:
