@@ -65,9 +65,9 @@ test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n $(WORKERS) -m "$(FAST)"
 	@$(PYTEST) $(LANES) -m "lab and not topology and not browser and not long"
 	@# Without a crowd: these measure for how long a writer has to wait.
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "lab and topology and not long"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "lab and not long" tests/topology
 	@# Of their own: what drives a browser leaves a process that no longer speaks to the database.
-	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not long"
+	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "browser and not long" tests/browser
 
 test-long: setup images ## Run the long matrices: interruptions measured ten times
 	@$(PYTEST) -m "long and not topology"

@@ -142,7 +142,7 @@ def test_a_guard_puts_the_old_file_back_where_no_worker_comes(
 
 
 @pytest.mark.parametrize("step", ["configuration", "firewall", "certificate"])
-@pytest.mark.parametrize("name", ["live-1", "restart-1"])
+@pytest.mark.parametrize("name", ["live-1", pytest.param("restart-1", marks=pytest.mark.long)])
 def test_a_put_back_killed_on_the_way_is_finished(
     nodes: dict[str, TestNode], name: str, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,6 +203,7 @@ def _node_forms(pk: str) -> list[Shot]:
     return [
         Shot("node-gone", f"/nodes/{pk}/gone/"),
         Shot("node-edit", f"/nodes/{pk}/edit/"),
+        Shot("node-move", f"/nodes/{pk}/move/"),
         Shot("node-archive", f"/nodes/{pk}/archive/"),
         Shot("node-remove", f"/nodes/{pk}/remove/"),
         Shot("node-host-key-forget", f"/nodes/{pk}/host-key/forget/"),
