@@ -19,6 +19,8 @@ FAST := not lab and not browser and not scale and not long
 WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 6 ? 6 : n)))
 # Tests on real nodes wait more than they compute, so there are more lanes than processors.
 LANES := -n $$(($(WORKERS) * 2)) --dist loadfile --no-loadscope-reorder
+# Where they are: to read all others takes each process longer than some of them.
+ON_NODES := tests/acceptance tests/crash tests/fleet tests/nodeconf tests/test_lab.py tests/test_bench.py
 QUICK := $(FAST) and not processes
 
 .PHONY: help setup packages images demo-images demo demo-down test test-long test-topologies test-scale test-fast lint format bench screenshots clean
@@ -63,7 +65,7 @@ demo-down: ## Stop a running demo and discard its nodes and its database
 
 test: setup images ## Run every test: fast ones, real nodes, a browser
 	@$(PYTEST) -n $(WORKERS) -m "$(FAST)"
-	@$(PYTEST) $(LANES) -m "lab and not topology and not browser and not long"
+	@$(PYTEST) $(LANES) -m "lab and not long" $(ON_NODES)
 	@# Without a crowd: these measure for how long a writer has to wait.
 	@$(PYTEST) -n $(WORKERS) --dist loadfile -m "lab and not long" tests/topology
 	@# Of their own: what drives a browser leaves a process that no longer speaks to the database.
