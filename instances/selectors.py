@@ -151,15 +151,15 @@ def first_nodes(groups: Iterable[NodeGroup], most: int) -> list[Node]:
     )
 
 
-def server_versions() -> list[tuple[str, str]]:
-    """Return what servers there are: product and version."""
-    known = Node.objects.exclude(version=None).exclude(product=None)
+def server_versions(nodes: QuerySet[Node]) -> list[tuple[str, str]]:
+    """Return what servers there are among nodes: product and version."""
+    known = nodes.exclude(version=None).exclude(product=None)
     return list(known.order_by("product", "version").values_list("product", "version").distinct())
 
 
-def systems() -> list[str]:
-    """Return the names of the operating systems there are."""
-    known = Node.objects.exclude(system=None).order_by("system")
+def systems(nodes: QuerySet[Node]) -> list[str]:
+    """Return the names of the operating systems there are among nodes."""
+    known = nodes.exclude(system=None).order_by("system")
     return list(known.values_list("system", flat=True).distinct())
 
 

@@ -59,9 +59,9 @@ class NodeFilter(django_filters.FilterSet):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        servers = [f"{product} {version}" for product, version in server_versions()]
+        servers = [f"{product} {version}" for product, version in server_versions(self.queryset)]
         self.filters["server"].extra["choices"] = [(each, each.capitalize()) for each in servers]
-        self.filters["system"].extra["choices"] = [(each, each) for each in systems()]
+        self.filters["system"].extra["choices"] = [(each, each) for each in systems(self.queryset)]
 
     def with_words(self, found: QuerySet[Node], _name: str, text: str) -> QuerySet[Node]:
         """Keep the nodes with each word in their name or their machine's address."""
