@@ -100,6 +100,21 @@ def nodes_of_runs(runs: Iterable[Run]) -> dict[int, list[RunNode]]:
     )
 
 
+def nodes_awaited(runs: Iterable[Run]) -> dict[int, RunNode]:
+    """Return, of each queued run that waits for another one's end, a node whose machine that has.
+
+    By the run's key, with the other run as ``node.machine.active_run.run``.
+    """
+    queued = [run for run in runs if run.state == Run.State.QUEUED]
+    if not queued:
+        return {}
+    held = RunNode.objects.filter(run__in=queued, node__machine__active_run__isnull=False)
+    rows = held.order_by("-position").select_related(
+        "node", "node__machine__active_run__run__installation__group__environment"
+    )
+    return {row.run_id: row for row in rows.defer("node__server_password", "node__facts")}
+
+
 def records_of_runs(runs: Iterable[Run]) -> dict[int, list[StepRecord]]:
     """Return what runs recorded, in order, by the run's key; without what they saw before."""
     rows = StepRecord.objects.filter(run__in=list(runs)).select_related("node")

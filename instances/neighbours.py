@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
-from instances.models import Node, NodeGroup
+from instances.models import Node, NodeGroup, NodeTopology
 from instances.nodeconf.topology.known import Known, Register
+from instances.nodeconf.topology.seen import Seen, seen_from_json
 from instances.nodeconf.topology.strangers import Stranger, mentioned
 from instances.topology import KNOWN, known_of
 
@@ -46,8 +47,7 @@ def cluster_neighbours(group: NodeGroup, known: Iterable[Known]) -> dict[str, Ne
         group: Whose nodes are left out.
         known: Its nodes, with what they last said.
     """
-    clusters = [each.seen.cluster for each in known if each.seen and each.seen.cluster]
-    met = {node.id for cluster in clusters for node in cluster.nodes}
+    met = _met(each.seen for each in known)
     if not met:
         return {}
     rows = Node.objects.filter(topology__member__in=met).exclude(group=group).order_by("name")
@@ -55,6 +55,20 @@ def cluster_neighbours(group: NodeGroup, known: Iterable[Known]) -> dict[str, Ne
         row["topology__member"]: _neighbour(row, group)
         for row in rows.values("pk", "name", "topology__member", *_HOME)
     }
+
+
+def cluster_members(nodes: QuerySet[Node]) -> QuerySet[Node]:
+    """Return the nodes of the clusters that some nodes are in, those included, wherever managed."""
+    told = NodeTopology.objects.filter(node__in=nodes).exclude(member="")
+    return Node.objects.filter(
+        topology__member__in=_met(map(seen_from_json, told.values_list("seen", flat=True)))
+    )
+
+
+def _met(told: Iterable[Seen | None]) -> set[str]:
+    """Return the ids of everybody in the clusters that nodes tell of."""
+    clusters = [seen.cluster for seen in told if seen and seen.cluster]
+    return {node.id for cluster in clusters for node in cluster.nodes}
 
 
 def known_around(

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 
-from addons.models import MachineLock, Run
+from addons.models import Run
+from addons.runs.machines import machines_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def _claim(pk: int, holder: str, now: datetime) -> Lease | None:
     mine = Run.objects.filter(free, pk=pk)
     taken = {"lease_holder": holder, "lease_until": until, "attempt": F("attempt") + 1}
     if mine.filter(state=Run.State.QUEUED).update(**taken, state=Run.State.RUNNING, started_at=now):
-        _lock_machines(pk)
+        machines_lock(pk)
     elif not mine.filter(state__in=[*Run.ACTIVE, Run.State.PREVIEWING]).update(**taken):
         return None
     run = Run.objects.get(pk=pk)
@@ -65,15 +66,3 @@ def held_by(lease: Lease) -> QuerySet[Run]:
     """Return the run while this worker holds it; a preview that was discarded is nobody's."""
     under_way = [*Run.ACTIVE, Run.State.PREVIEWING]
     return Run.objects.filter(pk=lease.run, lease_holder=lease.holder, state__in=under_way)
-
-
-def _lock_machines(run: int) -> None:
-    """Insert the locks.
-
-    Raises:
-        IntegrityError: Another run holds one of the machines; the claim is rolled back with it.
-    """
-    machines = Run.objects.filter(pk=run).values_list("nodes__node__machine", flat=True)
-    MachineLock.objects.bulk_create(
-        MachineLock(machine_id=machine, run_id=run) for machine in sorted(set(machines))
-    )

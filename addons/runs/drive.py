@@ -16,8 +16,8 @@ from addons.models import PATIENCE, Certificate, Installation, NodeInstallation,
 from addons.runs.claim import Lease, held_by, run_claim
 from addons.runs.explain import explain
 from addons.runs.journal import DatabaseJournal, befores_of
+from addons.runs.machines import machines_free
 from addons.runs.results import NodeResults
-from addons.runs.sweep import machines_freed
 from addons.runs.work import NodeWork, works_of
 from addons.session import NodeSession
 from instances.audit import PANEL, audit
@@ -112,11 +112,10 @@ def run_end(*, run: Run, lease: Lease, outcome: Outcome, now: datetime) -> None:
         if preview:
             return
         if outcome is not Outcome.STUCK:
-            run.locks.all().delete()
+            machines_free(run)
         _settle_certificates(run, outcome)
         if outcome is Outcome.SUCCEEDED:
             _settle_installation(run)
-    machines_freed(run)
 
 
 def _settle_installation(run: Run) -> None:

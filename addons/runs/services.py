@@ -10,6 +10,7 @@ from addons.actions import INSTALL
 from addons.catalogue import addon_named
 from addons.models import PATIENCE, Installation, Run, RunNode
 from addons.runs.bell import ring
+from addons.runs.machines import machines_free
 from instances.audit import Actor, audit
 from instances.errors import Conflict, Invalid
 from instances.models import Node, NodeGroup
@@ -165,7 +166,7 @@ def run_resolve(*, actor: Actor, run: Run, note: str) -> None:
     """
     with transaction.atomic():
         _move(run, [Run.State.STUCK], Run.State.RESOLVED)
-        run.locks.all().delete()
+        machines_free(run)
         audit(actor, "run.resolve", run, note=note)
 
 

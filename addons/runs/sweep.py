@@ -27,18 +27,3 @@ def runs_sweep(now: datetime | None = None) -> int:
     for run in due:
         ring(run)
     return len(due)
-
-
-def machines_freed(run: Run) -> None:
-    """Enqueue the queued runs that waited for the machines of a run that has ended."""
-    waiting = (
-        Run.objects.filter(
-            state=Run.State.QUEUED,
-            nodes__node__machine__in=run.nodes.values("node__machine"),
-        )
-        .order_by("pk")
-        .values_list("pk", flat=True)
-        .distinct()
-    )
-    for pk in waiting:
-        ring(pk)

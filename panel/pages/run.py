@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from addons.catalogue import Action
 from addons.models import Run, RunNode, StepRecord
-from addons.selectors import nodes_of_runs, records_of_runs
+from addons.selectors import nodes_awaited, nodes_of_runs, records_of_runs
 from panel.pages.board import Board, board
 from panel.pages.names import action_of
 from panel.pages.preview import NodePreview, interruption, previews
@@ -39,6 +39,8 @@ class RunPage:
         began: Whether a worker has touched nodes, so that there is something to watch.
         attempts: How many workers have worked on it since; the preview's do not count.
         held: What the run holds now, such as a failover, each sentence once.
+        awaits: A node of a queued run whose machine another run has; None where it only waits for
+            a worker.
     """
 
     run: Run
@@ -54,6 +56,7 @@ class RunPage:
     began: bool
     attempts: int
     held: Sequence[str]
+    awaits: RunNode | None
 
     @property
     def polls(self) -> bool:
@@ -77,11 +80,16 @@ def run_pages(runs: Sequence[Run]) -> list[RunPage]:
     Args:
         runs: With where they belong, as from `addons.selectors.run_numbered`.
     """
-    nodes, records = nodes_of_runs(runs), records_of_runs(runs)
-    return [_page(run, nodes.get(run.pk, []), records.get(run.pk, [])) for run in runs]
+    nodes, records, awaited = nodes_of_runs(runs), records_of_runs(runs), nodes_awaited(runs)
+    return [
+        _page(run, nodes.get(run.pk, []), records.get(run.pk, []), awaited.get(run.pk))
+        for run in runs
+    ]
 
 
-def _page(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> RunPage:
+def _page(
+    run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord], awaits: RunNode | None
+) -> RunPage:
     looks = previews(nodes)
     action = action_of(run)
     return RunPage(
@@ -98,10 +106,11 @@ def _page(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> 
         ],
         previews=looks,
         interruption=interruption(looks),
-        version=_version(run, nodes, records),
+        version=_version(run, nodes, records, awaits),
         began=run.state not in {Run.State.PREVIEWING, Run.State.PREVIEWED, Run.State.DISCARDED},
         attempts=len({record.attempt for record in records}),
         held=_held(records),
+        awaits=awaits,
     )
 
 
@@ -121,9 +130,12 @@ def _doing(run: Run, action: Action) -> str:
     return str(run.get_state_display())
 
 
-def _version(run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord]) -> str:
+def _version(
+    run: Run, nodes: Sequence[RunNode], records: Sequence[StepRecord], awaits: RunNode | None
+) -> str:
     parts = [
         run.state,
+        str(awaits.node.machine.active_run.run_id if awaits else 0),
         str(run.stop_requested),
         str(run.attempt),
         str(records[-1].pk if records else 0),
