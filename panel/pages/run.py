@@ -21,6 +21,16 @@ _TONES = {
     _Kind.VERIFIED: "ok",
 }
 
+_ABOUT_OTHERS = frozenset(
+    {
+        *("BacklogTooSmall", "LinkDown", "MemberDown", "MixedVersions", "NobodyTakesOver"),
+        *("NotBackAmongOthers", "NotHandedOver", "NotHealthy", "OutsideGroup"),
+        *("ClusterDown", "ClusterElsewhere", "ClusterOtherGroup", "ClusterSilent"),
+        *("ClusterStrangers", "TwoClusters", "SentinelStates", "SentinelWatches"),
+    }
+)
+"""Reasons of failures that the picture of who belongs together helps to understand."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -62,6 +72,11 @@ class RunPage:
     def polls(self) -> bool:
         """Whether the page asks again by itself."""
         return not self.run.ended
+
+    @property
+    def about_others(self) -> bool:
+        """Whether it failed for what is between servers, so that their picture helps."""
+        return self.run.failure.get("reason") in _ABOUT_OTHERS
 
     @property
     def repeatable(self) -> bool:

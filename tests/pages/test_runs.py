@@ -431,4 +431,4 @@ def test_a_refusal_for_its_cluster_s_sake_leads_to_the_cluster(
     }
     run = world.run(world.group("shop", "cache"), Run.State.REFUSED, failure=failure)
     page = signed_in.get(run.get_absolute_url()).content.decode()
-    assert 'href="/environments/shop/cache/topology/">The cluster, with all its nodes' in page
+    assert 'href="/environments/shop/cache/topology/">Topology of the group' in page
