@@ -6,6 +6,9 @@ import os
 import pytest
 
 from addons.encryption import handing_by_sentinels, handing_over
+from addons.encryption.handing_over import hand_over
+from addons.encryption.party import Party
+from addons.encryption.steps import handover as steps_handover
 from addons.encryption.steps.restart import Restart
 from addons.engine.step import State, StepFailed
 from addons.models import MachineLock, Run
@@ -13,10 +16,12 @@ from addons.runs.drive import run_drive
 from addons.session import NodeSession
 from instances.reason import Reason
 from tests.acceptance.panel import said
+from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
 from tests.crash.killing import die, drive_until, in_another_process
 from tests.crash.test_kill import take_over
-from tests.topology.cluster import PRIMARIES, Cluster
+from tests.topology import replication as replications
+from tests.topology.cluster import NAMES, PRIMARIES, Cluster
 from tests.topology.sentinels import Sentinels
 from tests.topology.test_cluster import over_tls
 from tests.topology.test_rolling import RESTART, Watcher, nothing_lost, resyncs
@@ -136,3 +141,63 @@ def test_a_cluster_goes_back_after_a_handover(
     logger.info("\n".join(said(run)))
     cluster.wait_until_whole()
     nothing_lost(cluster, written, synced)
+
+
+def primary_dies(monkeypatch: pytest.MonkeyPatch, stage: Stage, module: object, name: str) -> None:
+    """Kill a primary where the handover of its role calls a function for the first time.
+
+    Its unit starts it again.
+    """
+    handover, there = hand_over, getattr(module, name)
+    primaries: list[str] = []
+    killed: list[str] = []
+
+    def noted(node: NodeSession, party: Party) -> str:
+        primaries.append(node.name)
+        return handover(node, party)
+
+    def deadly(*args: object) -> object:
+        if not killed:
+            killed.append(primaries[-1])
+            shell(stage.lab, killed[0], "systemctl kill -s KILL '*-server.service'; sleep 1")
+        return there(*args)
+
+    monkeypatch.setattr(steps_handover, "hand_over", noted)
+    monkeypatch.setattr(module, name, deadly)
+
+
+def on_one_side(group: Cluster | Sentinels, run: Run) -> None:
+    logger.info("%s: %s\n%s", run.state, run.failure, "\n".join(said(run)))
+    assert run.state in {Run.State.SUCCEEDED, Run.State.PUT_BACK}, (run.failure, said(run))
+    assert not MachineLock.objects.exists()
+    speaks = run.state == Run.State.SUCCEEDED
+    names = NAMES if isinstance(group, Cluster) else replications.NAMES
+    assert {group.stage.speaks_tls(name) for name in names} == {speaks}
+    # It can be led the other way from there, with the role handed over once more.
+    again = group.stage.panel.run(names[0], "uninstall" if speaks else "install", RESTART)
+    assert again.state == Run.State.SUCCEEDED, (again.failure, said(again))
+
+
+@pytest.mark.parametrize("place", ["_elected", "_knows"])
+def test_a_primary_that_dies_in_its_handover_leaves_the_cluster_on_one_side(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    cluster = Cluster(stage, "8.0")
+    with monkeypatch.context() as patched:
+        primary_dies(patched, stage, handing_over, place)
+        run = stage.panel.run(PRIMARIES[0], "install", RESTART)
+    cluster.wait_until_whole()
+    on_one_side(cluster, run)
+    cluster.wait_until_whole()
+
+
+@pytest.mark.parametrize("place", ["_have_all", "_promoted", "_names"])
+def test_a_primary_that_dies_in_its_handover_leaves_a_watched_group_on_one_side(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    group = Sentinels(stage, USUAL)
+    with monkeypatch.context() as patched:
+        primary_dies(patched, stage, handing_by_sentinels, place)
+        run = stage.panel.run("primary", "install", RESTART)
+    on_one_side(group, run)
+    group.is_plain()
