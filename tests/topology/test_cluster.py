@@ -36,6 +36,17 @@ def test_a_cluster_of_7_0_goes_over_and_back(stage: Stage, leg: Leg) -> None:
 
 
 @pytest.mark.long
+def test_what_was_just_taken_back_can_be_asked_for_again_at_once(stage: Stage) -> None:
+    # Nodes of 7.0 make a link anew when they hear of another port, which takes seconds.
+    cluster = Cluster(stage, USUAL)
+    for _ in range(5):
+        stage.panel.install(PRIMARIES[0], tls_cluster="on")
+        assert cluster.followed == {TLS_PORT}
+        stage.panel.uninstall(PRIMARIES[0])
+        assert cluster.followed == {PORT}
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("kind", MODERN)
 def test_a_later_cluster_goes_state_by_state_all_the_way_and_back(
     stage: Stage, leg: Leg, kind: str

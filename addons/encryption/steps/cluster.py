@@ -62,7 +62,8 @@ class ClusterServer(RunningServer):
             with self._company.turn:
                 renewed = renew_links(node, before["limit"])
         else:
-            renewed = await_links(node, self._changed)
+            other = _announced(node, before["values"]) != _announced(node, self._wanted)
+            renewed = await_links(node, self._changed, heard_of=other)
         return "; ".join(filter(None, (said, renewed)))
 
     def _set(
@@ -76,3 +77,11 @@ class ClusterServer(RunningServer):
         super()._set(node, values, closing)
         # Any other change leaves the links as they are.
         self._changed = began if turns else self._changed
+
+
+def _announced(node: NodeSession, values: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """Return the ports that a node announces to its peers (redis 7.0.15 src/cluster.c:527-543)."""
+    config = {**node.runtime.config, **values}
+    if config.get("tls-cluster") == "yes":
+        return config.get("tls-port"), config.get("port")
+    return config.get("port"), "0"
