@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 
 import pytest
 
@@ -18,6 +19,7 @@ from instances.reason import Reason
 from tests.acceptance.panel import said
 from tests.acceptance.photograph import shell
 from tests.acceptance.stage import Stage
+from tests.acceptance.traffic import TLS_PORT
 from tests.crash.killing import die, drive_until, in_another_process
 from tests.crash.test_kill import take_over
 from tests.topology import replication as replications
@@ -172,7 +174,8 @@ def on_one_side(group: Cluster | Sentinels, run: Run) -> None:
     assert not MachineLock.objects.exists()
     speaks = run.state == Run.State.SUCCEEDED
     names = NAMES if isinstance(group, Cluster) else replications.NAMES
-    assert {group.stage.speaks_tls(name) for name in names} == {speaks}
+    ports = {group.client(name).config_get("tls-port")["tls-port"] for name in names}
+    assert ports == {str(TLS_PORT if speaks else 0)}
     # It can be led the other way from there, with the role handed over once more.
     again = group.stage.panel.run(names[0], "uninstall" if speaks else "install", RESTART)
     assert again.state == Run.State.SUCCEEDED, (again.failure, said(again))
@@ -199,5 +202,19 @@ def test_a_primary_that_dies_in_its_handover_leaves_a_watched_group_on_one_side(
     with monkeypatch.context() as patched:
         primary_dies(patched, stage, handing_by_sentinels, place)
         run = stage.panel.run("primary", "install", RESTART)
+    becomes_plain(group)
     on_one_side(group, run)
     group.is_plain()
+
+
+def becomes_plain(group: Sentinels, seconds: float = 60) -> None:
+    """Wait until Sentinels find everybody well again whom they took for dead."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            group.is_plain()
+        except AssertionError:
+            assert time.monotonic() < deadline
+            time.sleep(0.5)
+        else:
+            return
