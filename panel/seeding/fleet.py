@@ -24,6 +24,7 @@ from panel.seeding.nodes import LIFETIME, Place, certificate, machine, node, obs
 from panel.seeding.plaintext import plaintext
 from panel.seeding.plan import PlannedEnvironment, fleet_plan
 from panel.seeding.runs import SPEC, MadeRun, runs_of
+from panel.seeding.topology import topology
 
 BATCH = 250
 """Environments that are in memory together."""
@@ -103,6 +104,7 @@ class _Storage:
         )
         sizes = [group.nodes for each in planned for group in each.groups]
         by_group = self._nodes(groups, sizes)
+        _stored([row for _, nodes in by_group if nodes for row in topology(nodes)])
         self._installed(by_group)
         self._audited(environments, by_group)
 

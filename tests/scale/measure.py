@@ -77,6 +77,7 @@ def addresses(name: str) -> dict[str, str]:
             in_group
             | PAGES
             | {
+                "usual group, topology": f"{usual.get_absolute_url()}topology/",
                 "largest group, filtered": f"{largest.get_absolute_url()}?state=reachable",
                 "environment": usual.environment.get_absolute_url(),
                 "environment with the largest group": largest.environment.get_absolute_url(),

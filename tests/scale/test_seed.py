@@ -5,13 +5,16 @@ from random import Random
 
 import pytest
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F
 
 from addons.encryption.models import PlainPort, PlaintextClient
 from addons.models import Certificate, NodeInstallation, Run, RunNode
 from instances.audit import Actor
 from instances.errors import Conflict
 from instances.models import AuditEvent, Environment, Node, NodeGroup
+from instances.nodeconf.topology.picture import Kind
+from instances.nodeconf.topology.whole import topology_of
+from instances.topology import known_in
 from panel.seeding.fleet import fleet_seed
 from panel.seeding.plan import LARGEST, fleet_plan
 
@@ -65,6 +68,16 @@ def test_a_seeded_fleet_has_every_state_that_pages_show() -> None:
 def test_no_run_of_a_seeded_fleet_is_left_to_a_worker() -> None:
     seed()
     assert not Run.objects.filter(state__in=[*Run.WAITING, *Run.ACTIVE]).exists()
+
+
+def test_the_nodes_of_a_seeded_group_follow_its_first() -> None:
+    seed(nodes=900)
+    for group in NodeGroup.objects.annotate(size=Count("nodes")).filter(size__gt=1):
+        drawn = topology_of(known_in(group.pk))
+        assert drawn.kind == Kind.REPLICATION
+        assert (drawn.strangers, group.disagreement) == ((), {})
+        followed = {each.link.primary for each in drawn.members if each.link}
+        assert len(followed) == 1
 
 
 def test_it_is_the_same_fleet_every_time() -> None:
