@@ -39,11 +39,13 @@ class Change:
         says: A plain sentence.
         lines: The exact difference, where there is one.
         interrupts: Milliseconds that clients are expected to be without the server; 0 for none.
+        delays: Milliseconds that writes are expected to wait, without an error.
     """
 
     says: str
     lines: tuple[Line, ...] = ()
     interrupts: int = 0
+    delays: int = 0
 
 
 class StepFailed(Exception):  # noqa: N818 -- it reads as a sentence where it is caught

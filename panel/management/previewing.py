@@ -24,6 +24,8 @@ def print_preview(console: Console, name: str, preview: Mapping[str, Any]) -> No
             console.print(
                 f"    Clients are without the server for about {change['interrupts']} ms."
             )
+        if change["delays"]:
+            console.print(f"    Writes wait for about {change['delays']} ms.")
         print_lines(console, change["lines"])
 
 

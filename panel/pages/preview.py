@@ -34,6 +34,7 @@ class NodePreview:
 
     Args:
         interrupts: Milliseconds that its clients are expected to be without it.
+        delays: Milliseconds that writes are expected to wait.
     """
 
     pk: int
@@ -41,6 +42,7 @@ class NodePreview:
     changes: Sequence[ShownChange]
     warnings: Sequence[Mapping[str, str]]
     interrupts: int
+    delays: int
     restarts: bool
 
     @property
@@ -66,6 +68,7 @@ def _preview(row: RunNode) -> NodePreview:
         changes=[_change(change) for change in changes],
         warnings=row.preview.get("warnings", []),
         interrupts=sum(change["interrupts"] for change in changes),
+        delays=sum(change["delays"] for change in changes),
         restarts=any(change["step"] == "restart" or change["interrupts"] for change in changes),
     )
 
@@ -88,8 +91,10 @@ def interruption(nodes: Sequence[NodePreview]) -> Shown:
     restarting = [node for node in nodes if node.restarts]
     if not restarting:
         return Shown(OK, "No restart, no interruption")
-    longest = max(node.interrupts for node in restarting)
     count = len(restarting)
-    where = "1 node restarts" if count == 1 else f"{count} nodes restart"
-    length = f", about {longest / 1000:g} s without it" if longest else ""
-    return Shown(WAIT, f"{where}{length}")
+    says = "1 node restarts" if count == 1 else f"{count} nodes restart"
+    if gone := max(node.interrupts for node in restarting):
+        says += f", about {gone / 1000:g} s without {'it' if count == 1 else 'each'}"
+    if waits := max(node.delays for node in restarting):
+        says += f"; writes wait about {waits / 1000:g} s"
+    return Shown(WAIT, says)

@@ -108,6 +108,7 @@ _PREVIEW = {
                 {"kind": "add", "text": "tls-auth-clients optional"},
             ],
             "interrupts": 0,
+            "delays": 0,
         }
     ],
     "warnings": [],

@@ -73,6 +73,7 @@ def _preview(**more: Any) -> Work:
         "says": "One rule is new.",
         "lines": [{"kind": "add", "text": "tcp dport 6380 accept"}],
         "interrupts": 0,
+        "delays": 0,
     }
     warning = {"code": "Open", "message": "Everybody gets in.", "next_step": "Choose networks."}
 

@@ -198,7 +198,13 @@ def test_an_obstacle_on_one_node_refuses_the_run() -> None:
 def test_a_plan_other_than_the_confirmed_preview_refuses_the_run() -> None:
     here, journal = world(), ListJournal()
     all_works = works(here)
-    change = {"step": "firewall", "says": "port 1 is opened", "lines": [], "interrupts": 0}
+    change = {
+        "step": "firewall",
+        "says": "port 1 is opened",
+        "lines": [],
+        "interrupts": 0,
+        "delays": 0,
+    }
     all_works[0].confirmed = {"changes": [change], "warnings": []}
     assert runner(journal).forward(all_works) is Outcome.REFUSED
     assert here.applied == []

@@ -99,12 +99,18 @@ def test_a_preview_with_a_restart_says_for_how_long(signed_in: Client, world: Wo
     run = world.run(world.group("shop", "cache"), Run.State.PREVIEWED)
     row = run.nodes.first()
     assert row
-    restart = {"step": "restart", "says": "Restart.", "lines": [], "interrupts": 400}
+    nothing = {"lines": [], "interrupts": 0, "delays": 0}
+    restart = nothing | {"step": "restart", "says": "Restart.", "interrupts": 400}
     row.preview = {"changes": [restart], "warnings": []}
     row.save()
     text = signed_in.get(run.get_absolute_url()).content.decode()
     assert "1 node restarts, about 0.4 s without it" in text
     assert "1 change · restart" in text
+    handover = nothing | {"step": "handover", "says": "The role moves.", "delays": 2500}
+    row.preview = {"changes": [handover, restart], "warnings": []}
+    row.save()
+    text = signed_in.get(run.get_absolute_url()).content.decode()
+    assert "1 node restarts, about 0.4 s without it; writes wait about 2.5 s" in text
 
 
 def test_a_confirmed_preview_is_queued(signed_in: Client, world: World) -> None:

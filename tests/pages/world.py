@@ -94,6 +94,7 @@ PREVIEW = {
             "says": "Issue a certificate and write it.",
             "lines": [{"kind": "add", "text": "server/server.crt"}],
             "interrupts": 0,
+            "delays": 0,
         },
         {
             "step": "configuration",
@@ -105,6 +106,7 @@ PREVIEW = {
                 {"kind": "context", "text": "requirepass ••••"},
             ],
             "interrupts": 0,
+            "delays": 0,
         },
     ],
     "warnings": [

@@ -113,7 +113,7 @@ PUT_BACK = (
 def _change(
     step: str, says: str, lines: Sequence[dict[str, str]], interrupts: int = 0
 ) -> dict[str, Any]:
-    return {"step": step, "says": says, "lines": list(lines), "interrupts": interrupts}
+    return {"step": step, "says": says, "lines": list(lines), "interrupts": interrupts, "delays": 0}
 
 
 def _line(kind: str, text: str) -> dict[str, str]:

@@ -60,7 +60,7 @@ class Handover(Settled):
         )
         # No difference to what is wanted: who is primary is nobody's setting.
         lines = (Line("hunk", "@@ who is primary @@"), Line("context", f"then {heirs}"))
-        return [Change(says, lines, interrupts=state["waits"])]
+        return [Change(says, lines, delays=state["waits"])]
 
     def apply(self, node: NodeSession, state: State) -> str:  # noqa: ARG002 -- the step's signature
         """Hand over to whoever is fit now, if the server still has the role."""
