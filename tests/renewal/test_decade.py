@@ -21,7 +21,7 @@ from tests.renewal.conftest import START, place
 from tests.renewal.memory import ANNA, Site
 
 DECADE = timedelta(days=3650)
-STEP, REST = timedelta(hours=12), timedelta(days=10)
+STEP, REST = timedelta(hours=12), timedelta(days=20)
 Windows = Sequence[tuple[list[int], str, int, str]]
 SUNDAYS: Windows = [([6], "02:00", 12, "Europe/Berlin")]
 NIGHTS: Windows = [([5], "23:00", 12, "America/New_York"), ([2], "02:30", 12, "America/New_York")]
