@@ -119,10 +119,8 @@ def all_rules(view: View) -> dict[str, Any] | None:
 
 
 def enough(view: View) -> dict[str, Any] | None:
-    """Nor do colours differ by width, but for what only a narrow page has."""
-    if view.width == min(WIDTHS):
-        return {"rules": {COLOURS: {"enabled": False}}} if view.theme == "light" else None
-    return all_rules(view)
+    """Wide, in light and dark: what only a narrow page has takes a look of its own."""
+    return all_rules(view) if view.width == max(WIDTHS) else None
 
 
 def grave(chromium: Browser, url: str, shots: Sequence[Shot], *, rules: Rules) -> str:

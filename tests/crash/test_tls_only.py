@@ -33,7 +33,6 @@ USUAL = {
     ("on the plain one's", "live-1", "before", "leftover"),
     ("on the plain one's", "restart-1", "applied", "configuration"),
     ("back from the plain one's", "live-1", "applied", "runtime"),
-    ("back from the plain one's", "restart-1", "applied", "configuration"),
 }
 EVERYWHERE = [
     pytest.param(way, *case, marks=[] if (way, *case) in USUAL else [pytest.mark.long])

@@ -122,7 +122,7 @@ def _worker(run: Run) -> int:
     return child
 
 
-@pytest.mark.parametrize("apply", ["live", "restart"])
+@pytest.mark.parametrize("apply", ["live", pytest.param("restart", marks=pytest.mark.long)])
 def test_two_runs_on_one_machine_wait_for_each_other_and_both_end_right(
     crash_lab: Lab, host: LabNode, environment: Environment, apply: str
 ) -> None:
