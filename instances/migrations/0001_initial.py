@@ -94,6 +94,14 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-at", "-pk"],
+                "indexes": [
+                    models.Index(
+                        django.db.models.functions.text.Upper("actor_name"),
+                        models.OrderBy(models.F("at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="audit_of_a_person",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
