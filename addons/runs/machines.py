@@ -1,25 +1,22 @@
 """The machines that a run has to itself: those of its nodes, and of the clusters these are in."""
 
-from django.db.models import QuerySet
+from itertools import chain
 
 from addons.models import MachineLock, Run
 from addons.runs.bell import ring
-from instances.models import Machine, Node
+from instances.models import Node
 from instances.neighbours import cluster_members
 
 
-def machines_wanted(run: int) -> QuerySet[Machine]:
-    """Return the machines that nobody else may work on while a run does.
+def machines_wanted(run: int) -> set[int]:
+    """Return the keys of the machines that nobody else may work on while a run does.
 
     With the rest of a cluster, wherever it is managed: two runs could each restart one of the two
     nodes that have the same slots.
     """
-    nodes = Node.objects.filter(run_nodes__run=run)
-    return Machine.objects.filter(pk__in={*_of(nodes), *_of(cluster_members(nodes))})
-
-
-def _of(nodes: QuerySet[Node]) -> QuerySet[Node, int]:
-    return nodes.order_by().values_list("machine", flat=True)
+    nodes = Node.recorded.filter(run_nodes__run=run)
+    found = (each.values_list("machine", flat=True) for each in (nodes, cluster_members(nodes)))
+    return set(chain.from_iterable(found))
 
 
 def machines_lock(run: int) -> None:
@@ -28,8 +25,8 @@ def machines_lock(run: int) -> None:
     Raises:
         IntegrityError: Another run holds one of the machines.
     """
-    machines = machines_wanted(run).order_by("pk")
-    MachineLock.objects.bulk_create(MachineLock(machine=each, run_id=run) for each in machines)
+    machines = sorted(machines_wanted(run))
+    MachineLock.objects.bulk_create(MachineLock(machine_id=each, run_id=run) for each in machines)
 
 
 def machines_free(run: Run) -> None:
